@@ -1,0 +1,102 @@
+//! What a tool call does, in words that are the same for all agents.
+//!
+//! Each source maps its agent's tools to these ([`crate::source::Source::action`]); the linker and the queries know no
+//! tool name and no agent.
+
+/// A neutral view of one tool call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Action {
+    /// Shows a file, or lines `first..=last` of it (from 1; none: the whole, or as much as the tool shows).
+    Read {
+        /// The file.
+        path: String,
+        /// First and last line.
+        lines: Option<(u64, u64)>,
+    },
+    /// Looks for a pattern in contents.
+    Search {
+        /// The pattern, as the tool takes it.
+        pattern: String,
+        /// File or folder searched.
+        path: Option<String>,
+    },
+    /// Lists or finds files by name.
+    List {
+        /// Folder.
+        path: Option<String>,
+        /// Name pattern.
+        pattern: Option<String>,
+    },
+    /// Changes files.
+    Edit(Vec<FileEdit>),
+    /// Runs a shell command; what it reads, writes and checks is the shell reader's business.
+    Run {
+        /// The whole command line, as the shell gets it.
+        command: String,
+        /// Where it runs, if the call says so.
+        cwd: Option<String>,
+    },
+    /// Asks for the state or further output of something that runs, or sends it input.
+    Poll {
+        /// Ids by which the call names it.
+        ids: Vec<String>,
+    },
+    /// Writes a list of things to do, or a plan.
+    Plan,
+    /// Asks the user.
+    Ask,
+    /// Starts or addresses a sub-agent.
+    Spawn {
+        /// What it is told.
+        prompt: String,
+    },
+    /// Loads a skill or a set of tools.
+    Skill {
+        /// Its name or query.
+        name: String,
+    },
+    /// Fetches from the web.
+    Fetch {
+        /// Address or query.
+        target: String,
+    },
+    /// Anything else: unknown and MCP tools.
+    #[default]
+    Other,
+}
+
+/// Change of one file by one call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileEdit {
+    /// The file, as the call names it.
+    pub path: String,
+    /// What happens to it.
+    pub change: Change,
+    /// Its new name, where it is renamed.
+    pub moved_to: Option<String>,
+    /// The changed places, in the order of the call; for [`Change::Write`] one hunk with the whole content.
+    pub hunks: Vec<Hunk>,
+}
+
+/// Kind of a [`FileEdit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// Places in the file are replaced.
+    #[default]
+    Edit,
+    /// The file is written whole (created or overwritten).
+    Write,
+    /// The file is removed.
+    Delete,
+}
+
+/// One replaced place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hunk {
+    /// Line of the file before the change at which `before` stands (from 1), where the record says so.
+    pub line: Option<u64>,
+    /// Text before: removed lines with the context that the call gives. Empty for new content.
+    pub before: String,
+    /// Text after: added lines with the same context. Empty for a removal.
+    pub after: String,
+}

@@ -1,0 +1,70 @@
+//! Which earlier observations led to a call: inferred edges with kind, confidence and evidence.
+//!
+//! Proven edges are in [`Event::parents`](crate::event::Event::parents), decided when a file is read. Inferred ones are
+//! computed here, each time a session is looked at, and never stored as facts.
+
+mod link;
+
+use serde::Serialize;
+
+pub use link::link;
+
+/// How a cause led to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Uses a path, symbol, line, id, value or text first shown there, or written by that call.
+    Content,
+    /// Checks the effect of that edit.
+    Verify,
+    /// Reacts to that failure or empty result.
+    Retry,
+    /// Takes the next item of a list or plan that came out of it.
+    Plan,
+    /// Does what the user's words ask for.
+    Prompt,
+    /// Nothing better is known: the last result in view.
+    Order,
+}
+
+impl Kind {
+    /// The name in JSON and views.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Verify => "verify",
+            Self::Retry => "retry",
+            Self::Plan => "plan",
+            Self::Prompt => "prompt",
+            Self::Order => "order",
+        }
+    }
+}
+
+/// The text that shows why a cause is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The very text, as it stands in the cause; short, one line.
+    pub text: String,
+    /// Where it stands in the cause: `output:12`, `input.new_string:1`, `prompt:2` (field and line from 1).
+    #[serde(rename = "where")]
+    pub place: String,
+}
+
+/// One inferred cause of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// Index of the cause among the events that were linked.
+    pub event: usize,
+    /// How it led to the call.
+    pub kind: Kind,
+    /// 0 to 1, calibrated: of the edges given as .8, eight in ten hold.
+    pub confidence: f32,
+    /// Name of the rule that found it.
+    pub rule: &'static str,
+    /// What shows it; none for `order` edges.
+    pub evidence: Option<Evidence>,
+}
+
+/// Per event (same index), its causes, the primary first. Empty for what is no tool call.
+pub type Links = Vec<Vec<Cause>>;

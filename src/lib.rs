@@ -1,0 +1,32 @@
+//! causetrace turns what coding agents did into a causal DAG.
+//!
+//! # Bird's eye
+//!
+//! Each agent's files ([`source`]) become [`event::Event`]s with proven parents; the store ([`store`]) keeps
+//! them, one file a session; [`causality`] infers which earlier observation led to each call, with evidence; [`graph`] joins
+//! both kinds of edge; [`query`] answers (why, impact, blame, stats); [`render`] and [`export`] show it; [`command`] is the
+//! command line.
+//!
+//! # Code map
+//!
+//! Uses point one way: `command → {render, export, store, source, query}`; `render, export, query → graph → causality →
+//! event, id, action, patch`; `source, store → event, id, action, patch`. A test holds this.
+//!
+//! # What is deliberately absent
+//!
+//! A source never touches the store, the terminal or another source. Graph and query do no I/O and know no agent. Only
+//! [`render`] knows colours. Only [`store`] writes, and nothing is ever written into an agent's own folder. Everything ambient
+//! (home, now, width, colour) is passed in.
+
+pub mod action;
+pub mod causality;
+pub mod command;
+pub mod event;
+pub mod export;
+pub mod graph;
+pub mod id;
+pub mod patch;
+pub mod query;
+pub mod render;
+pub mod source;
+pub mod store;

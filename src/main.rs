@@ -1,0 +1,3 @@
+//! The binary: arguments, the early way out for `hook`, errors to exit codes.
+
+fn main() {}

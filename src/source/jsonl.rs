@@ -1,0 +1,278 @@
+//! Tolerant reading of JSON lines: every damage that real agents' files show is repaired or reported, never passed on to
+//! the line next to it.
+//!
+//! [`Lines`] finds the lines; [`records`] parses one. The straight path is one borrowed `serde_json` pass; only a line
+//! that fails is looked at again: lone surrogates (Claude Code before 2.1.132 wrote them where a cut split an emoji), raw
+//! control bytes, invalid UTF-8, duplicate keys, a trailing NUL padding, several objects on a line.
+
+use std::io::{self, BufRead};
+
+use serde::de::{Deserialize, DeserializeOwned};
+
+/// Longest line that is kept, in bytes. A longer one is passed over and reported: nothing that an agent writes comes near.
+pub const MAX_LINE: usize = 256 << 20;
+
+/// The lines of a file, one at a time in one buffer.
+pub struct Lines<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    number: u64,
+    offset: u64,
+}
+
+/// One line.
+pub struct Line<'a> {
+    /// Number, from 1.
+    pub number: u64,
+    /// Byte offset of its beginning.
+    pub offset: u64,
+    /// Its bytes without the line ending, byte order mark, NUL padding and white space around it; none where it was longer
+    /// than [`MAX_LINE`].
+    pub bytes: Option<&'a [u8]>,
+    /// It ends with a newline: false for a last line that may still be being written.
+    pub complete: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// Lines of `reader`, which stands at the beginning of the file.
+    pub fn new(reader: R) -> Self {
+        Self { reader, buffer: Vec::new(), number: 0, offset: 0 }
+    }
+
+    /// The next line that is not empty.
+    ///
+    /// # Errors
+    /// The file cannot be read on.
+    #[expect(clippy::should_implement_trait, reason = "an item borrows from the reader, which Iterator cannot say")]
+    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        loop {
+            let offset = self.offset;
+            self.buffer.clear();
+            let (length, complete) = self.fill()?;
+            if length == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            self.offset += length;
+            if length > MAX_LINE as u64 {
+                return Ok(Some(Line { number: self.number, offset, bytes: None, complete }));
+            }
+            if !trim(&self.buffer).is_empty() {
+                break Ok(Some(Line { number: self.number, offset, bytes: Some(trim(&self.buffer)), complete }));
+            }
+        }
+    }
+
+    /// Reads one line into the buffer, at most [`MAX_LINE`] of it; its length and whether it ended.
+    fn fill(&mut self) -> io::Result<(u64, bool)> {
+        let mut length = 0u64;
+        loop {
+            let chunk = match self.reader.fill_buf() {
+                Ok(c) => c,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            if chunk.is_empty() {
+                return Ok((length, false));
+            }
+            let end = memchr::memchr(b'\n', chunk);
+            let used = end.map_or(chunk.len(), |i| i + 1);
+            if self.buffer.len() + used <= MAX_LINE {
+                self.buffer.extend_from_slice(&chunk[..used]);
+            }
+            length += used as u64;
+            self.reader.consume(used);
+            if end.is_some() {
+                return Ok((length, true));
+            }
+        }
+    }
+}
+
+/// Without a byte order mark, NUL padding and white space around.
+fn trim(mut line: &[u8]) -> &[u8] {
+    line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let junk = |b: &u8| b.is_ascii_whitespace() || *b == 0;
+    while let Some((first, rest)) = line.split_first().filter(|(b, _)| junk(b)) {
+        let _ = first;
+        line = rest;
+    }
+    while let Some((last, rest)) = line.split_last().filter(|(b, _)| junk(b)) {
+        let _ = last;
+        line = rest;
+    }
+    line
+}
+
+/// The record, or records, of one line. `scratch` holds the repaired text where repair was needed.
+///
+/// # Errors
+/// The reason why the line is of no use.
+pub fn records<'a, T: Deserialize<'a>>(line: &'a [u8], scratch: &'a mut String) -> Result<Vec<T>, String> {
+    let first = match serde_json::from_slice(line) {
+        Ok(record) => return Ok(vec![record]),
+        Err(e) => e,
+    };
+    repair(line, scratch);
+    let scratch: &'a str = scratch;
+    let mut found = Vec::new();
+    let mut stream = serde_json::Deserializer::from_str(scratch).into_iter::<T>();
+    loop {
+        match stream.next() {
+            Some(Ok(record)) => found.push(record),
+            None => return Ok(found),
+            // whole objects before a torn end are used
+            Some(Err(_)) if !found.is_empty() => return Ok(found),
+            Some(Err(_)) => return Err(reason(&first)),
+        }
+    }
+}
+
+/// One JSON value of a small file that is not made of lines, repaired like a line.
+///
+/// # Errors
+/// The reason why the text is of no use.
+pub fn document<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let bytes = trim(bytes);
+    serde_json::from_slice(bytes).or_else(|first| {
+        let mut scratch = String::new();
+        repair(bytes, &mut scratch);
+        serde_json::from_str(&scratch).map_err(|_| reason(&first))
+    })
+}
+
+/// What is wrong, in words without serde's `at line 1`.
+fn reason(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" at line ").next().unwrap_or(&text);
+    if e.is_eof() { format!("torn: {text}") } else { format!("{text} (column {})", e.column()) }
+}
+
+/// Writes the text of `line` to `out` with what no JSON parser takes made harmless; duplicate keys keep their last value.
+fn repair(line: &[u8], out: &mut String) {
+    out.clear();
+    let text = String::from_utf8_lossy(line);
+    let mut fixed = String::with_capacity(text.len());
+    let bytes = text.as_bytes();
+    let (mut i, mut from) = (0, 0);
+    while i < bytes.len() {
+        let b = bytes[i];
+        if b == b'\\' {
+            match lone_surrogate(&bytes[i..]) {
+                Escape::Lone => {
+                    fixed.push_str(&text[from..i]);
+                    fixed.push_str("\\ufffd");
+                    i += 6;
+                    from = i;
+                }
+                Escape::Whole(n) => i = (i + n).min(bytes.len()),
+            }
+            // an escaped character of several bytes must not be cut
+            while !text.is_char_boundary(i) {
+                i += 1;
+            }
+        } else if b < 0x20 && b != b'\t' && b != b'\r' && b != b'\n' {
+            fixed.push_str(&text[from..i]);
+            fixed.push('\u{fffd}');
+            i += 1;
+            from = i;
+        } else if b == b'\t' && in_string(bytes, i) {
+            fixed.push_str(&text[from..i]);
+            fixed.push_str("\\t");
+            i += 1;
+            from = i;
+        } else {
+            i += 1;
+        }
+    }
+    fixed.push_str(&text[from..]);
+    // a pass through a map keeps the last of duplicate keys
+    let mut values = serde_json::Deserializer::from_str(&fixed).into_iter::<serde_json::Value>();
+    for value in values.by_ref() {
+        let Ok(value) = value else {
+            break;
+        };
+        out.push_str(&value.to_string());
+        out.push('\n');
+    }
+    if out.is_empty() {
+        *out = fixed;
+    }
+}
+
+/// Whether a raw tab can only stand inside a string: between objects white space is rare, so this looks back for the last
+/// structural byte.
+fn in_string(bytes: &[u8], at: usize) -> bool {
+    bytes[..at].iter().rev().take(4096).find(|b| !b.is_ascii_whitespace()).is_some_and(|b| !b"{}[],:".contains(b))
+}
+
+enum Escape {
+    /// An escape of this many bytes that is as it should be (or is for the parser to judge).
+    Whole(usize),
+    /// Half of a surrogate pair.
+    Lone,
+}
+
+fn lone_surrogate(bytes: &[u8]) -> Escape {
+    let unit = |b: &[u8]| {
+        let hex = b.strip_prefix(b"\\u")?.get(..4)?;
+        u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+    };
+    match unit(bytes) {
+        Some(0xd800..=0xdbff) => match bytes.get(6..).and_then(unit) {
+            Some(0xdc00..=0xdfff) => Escape::Whole(12),
+            _ => Escape::Lone,
+        },
+        Some(0xdc00..=0xdfff) => Escape::Lone,
+        Some(_) => Escape::Whole(6),
+        None => Escape::Whole(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn all(text: &[u8]) -> Vec<Result<Vec<Value>, String>> {
+        let mut lines = Lines::new(text);
+        let mut out = Vec::new();
+        while let Some(line) = lines.next().unwrap() {
+            out.push(records(line.bytes.unwrap(), &mut String::new()));
+        }
+        out
+    }
+
+    fn one(text: &[u8]) -> Value {
+        all(text)[0].as_ref().unwrap()[0].clone()
+    }
+
+    #[test]
+    fn damage_is_repaired() {
+        assert_eq!(one(br#"{"a":"x\ud83d y"}"#)["a"], "x\u{fffd} y");
+        assert_eq!(one(br#"{"a":"x\ude00"}"#)["a"], "x\u{fffd}");
+        assert_eq!(one(br#"{"a":"\ud83d\ude00 \\ud83d"}"#)["a"], "\u{1f600} \\ud83d");
+        assert_eq!(one(b"{\"a\":\"x\xff\x01\"}")["a"], "x\u{fffd}\u{fffd}");
+        assert_eq!(one(b"{\"a\":\"x\ty\"}")["a"], "x\ty");
+        assert_eq!(one(b"\xef\xbb\xbf{\"a\":1,\"a\":2}\r\n")["a"], 2);
+        assert_eq!(one(b"{\"a\":1}\0\0\0\n")["a"], 1);
+    }
+
+    #[test]
+    fn neighbours_are_not_lost() {
+        let got = all(b"{\"a\":1}{\"a\":2}\n\n{\"a\":\n{\"a\":3}\n{\"a\":4}{\"b\":");
+        let count: Vec<_> = got.iter().map(|r| r.as_ref().map(Vec::len).map_err(String::as_str)).collect();
+        assert_eq!(count, [Ok(2), Err("torn: EOF while parsing a value"), Ok(1), Ok(1)]);
+    }
+
+    #[test]
+    fn lines_know_their_place() {
+        let mut lines = Lines::new(&b"{}\n\n {} "[..]);
+        let mut seen = Vec::new();
+        while let Some(l) = lines.next().unwrap() {
+            seen.push((l.number, l.offset, l.complete));
+        }
+        assert_eq!(seen, [(1, 0, true), (3, 4, false)]);
+    }
+}

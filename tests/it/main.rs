@@ -1,0 +1,13 @@
+//! One binary for all integration tests: one link, and `cargo test --test it NAME` runs a part.
+
+mod aider;
+mod claude_code;
+mod codex;
+mod continue_dev;
+mod copilot;
+mod doctor;
+mod hook;
+mod install;
+mod linker;
+mod opencode;
+mod score;
