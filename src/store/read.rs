@@ -1,0 +1,131 @@
+//! Reading a session file: lines folded to events, with every problem by line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::event::Event;
+
+/// Something wrong with a line of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Line in the file, from 1.
+    pub line: u64,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The content of a session file.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Events, folded, in the order of their first line.
+    pub events: Vec<Event>,
+    /// The line on which each event first stands, by its index.
+    pub lines: Vec<u64>,
+    /// Lines that could not be read.
+    pub problems: Vec<Problem>,
+    /// Lines by schema version.
+    pub versions: BTreeMap<String, u64>,
+}
+
+/// Reads a session file. Events without a session id (Python lines) take the file's name as theirs.
+///
+/// # Errors
+/// The file cannot be opened or read on.
+pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut reader = BufReader::with_capacity(256 * 1024, file);
+    let mut stored = Stored::default();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let (mut buffer, mut number) = (Vec::new(), 0u64);
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    loop {
+        buffer.clear();
+        let n = reader.read_until(b'\n', &mut buffer).with_context(|| format!("cannot read {}", path.display()))?;
+        if n == 0 {
+            break;
+        }
+        number += 1;
+        let line = buffer.trim_ascii();
+        if line.is_empty() {
+            continue;
+        }
+        match serde_json::from_slice::<Event>(line) {
+            Ok(mut event) => {
+                *stored.versions.entry(version_of(line).to_owned()).or_default() += 1;
+                if event.session_id.is_empty() {
+                    event.session_id.clone_from(&stem);
+                }
+                if event.agent.is_empty() {
+                    event.agent = "unknown".to_owned();
+                }
+                match known.get(&event.event_id) {
+                    Some(&i) => stored.events[i].fold(event),
+                    None => {
+                        known.insert(event.event_id.clone(), stored.events.len());
+                        stored.lines.push(number);
+                        stored.events.push(event);
+                    }
+                }
+            }
+            Err(e) => {
+                let text = e.to_string();
+                let what = text.split(" at line ").next().unwrap_or(&text);
+                let torn = if e.is_eof() { "torn line: " } else { "not an event: " };
+                stored.problems.push(Problem { line: number, reason: format!("{torn}{what}") });
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// The schema version at the head of a line; "" where it does not begin with one.
+fn version_of(line: &[u8]) -> &str {
+    let head = &line[..line.len().min(64)];
+    let after = head.strip_prefix(br#"{"schema_version":"#).map(<[u8]>::trim_ascii_start);
+    let text = after.and_then(|a| a.strip_prefix(b"\"")).and_then(|a| a.split(|b| *b == b'"').next());
+    text.and_then(|t| std::str::from_utf8(t).ok()).unwrap_or("")
+}
+
+/// What makes a line the same as another: all of it but where it was read from. An agent that rewrites or moves its file
+/// then adds nothing.
+pub fn line_key(line: &[u8]) -> u64 {
+    let line = line.trim_ascii_end();
+    let end = memchr::memmem::rfind(line, br#","source":{"#).unwrap_or(line.len());
+    xxh3_64(&line[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_lines_are_named_and_cost_only_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.jsonl");
+        std::fs::write(
+            &path,
+            "{\"schema_version\":\"1.0\",\"event_id\":\"a\",\"status\":\"running\"}\n\n{\"event_id\":\n[]\n{\"schema_version\": \"0.1\",\"event_id\":\"b\"}\n{\"event_id\":\"a\",\"status\":\"ok\"}\n{\"eve",
+        )
+        .unwrap();
+        let s = read_file(&path).unwrap();
+        let ids: Vec<_> = s.events.iter().map(|e| (e.event_id.as_str(), e.session_id.as_str(), e.status)).collect();
+        assert_eq!(ids, [("a", "s", Some(crate::event::Status::Ok)), ("b", "s", None)]);
+        assert_eq!(s.problems.iter().map(|p| p.line).collect::<Vec<_>>(), [3, 4, 7]);
+        assert_eq!(s.versions.keys().collect::<Vec<_>>(), ["", "0.1", "1.0"]);
+        assert_eq!(s.lines, [1, 5]);
+    }
+
+    #[test]
+    fn the_key_of_a_line_leaves_out_its_source() {
+        let a = br#"{"event_id":"a","source":{"file":"/x","line":1}}"#;
+        let b = br#"{"event_id":"a","source":{"file":"/y","line":7}}"#;
+        assert_eq!(line_key(a), line_key(b));
+        assert_ne!(line_key(a), line_key(br#"{"event_id":"b","source":{"file":"/x","line":1}}"#));
+    }
+}
