@@ -45,7 +45,10 @@ fn refuse_newer(file: &mut File, path: &Path) -> anyhow::Result<()> {
     let digits = version.and_then(|v| v.strip_prefix(b"\"")).and_then(|v| v.split(|b| !b.is_ascii_digit()).next());
     let major = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse::<u64>().ok());
     if major.is_some_and(|m| m > super::WRITABLE_MAJOR) {
-        bail!("{} was written by a newer causetrace: it is read, but not written to; update causetrace", path.display());
+        bail!(
+            "{} was written by a newer causetrace: it is read, but not written to; update causetrace",
+            path.display()
+        );
     }
     Ok(())
 }
