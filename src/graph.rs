@@ -1,1 +1,263 @@
-//! The graph.
+//! The DAG of a session: events in causal order, proven parents, inferred causes.
+//!
+//! Causal order is the order of time where times are known, moved as little as needed so that every proven parent stands
+//! before its children. An event without a time keeps its place behind the one before it. The number that views show is the
+//! position in this order, from 1.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::action::Action;
+use crate::causality::{self, Cause, Links};
+use crate::event::{Event, EventType};
+
+/// A session, or several that spawned each other, as a graph.
+#[derive(Debug, Default)]
+pub struct Graph {
+    /// The events in causal order.
+    pub events: Vec<Event>,
+    /// What each event does ([`Action::Other`] for what is no call).
+    pub actions: Vec<Action>,
+    /// The proven parents of each event that are in the graph, in the order the agent gives them.
+    pub parents: Vec<Vec<usize>>,
+    /// Ids of proven parents that are not in the graph.
+    pub missing: Vec<Vec<String>>,
+    /// The inferred causes of each call, the primary first. They always stand before their effect.
+    pub causes: Links,
+    /// Proven edges (parent, child) that were left out because they would close a cycle.
+    pub cut: Vec<(usize, usize)>,
+    /// For each event, those it led to: as a cause, or as the proven parent of what has no cause of its own.
+    effects: Vec<Vec<usize>>,
+}
+
+impl Graph {
+    /// Orders and links the events. Of several with one id the later folds into the first. Near linear in their number.
+    pub fn new(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Self {
+        let events = folded(events);
+        let (events, parents, missing, cut) = ordered(events);
+        let actions: Vec<Action> = events.iter().map(action_of).collect();
+        let causes = causality::link(&events, action_of);
+        let mut graph = Self { effects: vec![Vec::new(); events.len()], events, actions, parents, missing, causes, cut };
+        for i in 0..graph.events.len() {
+            for p in graph.reasons(i) {
+                graph.effects[p].push(i);
+            }
+        }
+        graph
+    }
+
+    /// The working directory of the session: of its header, else the first recorded.
+    pub fn cwd(&self) -> Option<&str> {
+        let header = self.events.iter().find(|e| e.event_type == EventType::Session && e.cwd.is_some());
+        header.or_else(|| self.events.iter().find(|e| e.cwd.is_some())).and_then(|e| e.cwd.as_deref())
+    }
+
+    /// The primary cause of a call.
+    pub fn primary(&self, i: usize) -> Option<&Cause> {
+        self.causes[i].first()
+    }
+
+    /// What led to an event: its causes, or, where it has none (prompts, messages, injected text), its proven parents.
+    pub fn reasons(&self, i: usize) -> Vec<usize> {
+        if self.causes[i].is_empty() {
+            self.parents[i].clone()
+        } else {
+            self.causes[i].iter().map(|c| c.event).collect()
+        }
+    }
+
+    /// What an event led to, in order.
+    pub fn effects(&self, i: usize) -> &[usize] {
+        &self.effects[i]
+    }
+
+    /// The event below which this one hangs in the tree: its primary cause, else its first proven parent.
+    pub fn tree_parent(&self, i: usize) -> Option<usize> {
+        self.primary(i).map(|c| c.event).or_else(|| self.proven_parent(i))
+    }
+
+    /// The first proven parent.
+    pub fn proven_parent(&self, i: usize) -> Option<usize> {
+        self.parents[i].first().copied()
+    }
+
+    /// All events from which this one follows, in order, itself left out.
+    pub fn ancestors(&self, i: usize) -> Vec<usize> {
+        self.reach(i, |g, n| g.reasons(n))
+    }
+
+    /// All events that follow from this one, in order, itself left out.
+    pub fn descendants(&self, i: usize) -> Vec<usize> {
+        self.reach(i, |g, n| g.effects[n].clone())
+    }
+
+    fn reach(&self, start: usize, next: impl Fn(&Self, usize) -> Vec<usize>) -> Vec<usize> {
+        let mut seen = vec![false; self.events.len()];
+        let mut todo = vec![start];
+        while let Some(n) = todo.pop() {
+            for m in next(self, n) {
+                if !std::mem::replace(&mut seen[m], true) {
+                    todo.push(m);
+                }
+            }
+        }
+        seen[start] = false;
+        (0..seen.len()).filter(|n| seen[*n]).collect()
+    }
+}
+
+/// One event per id.
+fn folded(events: Vec<Event>) -> Vec<Event> {
+    let mut at: HashMap<String, usize> = HashMap::with_capacity(events.len());
+    let mut out: Vec<Event> = Vec::with_capacity(events.len());
+    for e in events {
+        match at.get(&e.event_id) {
+            Some(&i) => out[i].fold(e),
+            None => {
+                at.insert(e.event_id.clone(), out.len());
+                out.push(e);
+            }
+        }
+    }
+    out
+}
+
+type Ordered = (Vec<Event>, Vec<Vec<usize>>, Vec<Vec<String>>, Vec<(usize, usize)>);
+
+/// The events in causal order with their parents resolved.
+fn ordered(events: Vec<Event>) -> Ordered {
+    let n = events.len();
+    let index: HashMap<&str, usize> = events.iter().enumerate().map(|(i, e)| (e.event_id.as_str(), i)).collect();
+    let mut missing: Vec<Vec<String>> = vec![Vec::new(); n];
+    let mut parents: Vec<Vec<usize>> = vec![Vec::new(); n];
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); n];
+    let mut cut = Vec::new();
+    for (i, e) in events.iter().enumerate() {
+        for id in &e.parents {
+            match index.get(id.as_str()) {
+                Some(&p) if p == i => cut.push((i, i)),
+                Some(&p) if !parents[i].contains(&p) => {
+                    parents[i].push(p);
+                    children[p].push(i);
+                }
+                Some(_) => {}
+                None => missing[i].push(id.clone()),
+            }
+        }
+    }
+    let keys = keys(&events);
+    let mut waiting: Vec<usize> = parents.iter().map(Vec::len).collect();
+    let mut ready: BinaryHeap<Reverse<(&Key, usize)>> =
+        (0..n).filter(|i| waiting[*i] == 0).map(|i| Reverse((&keys[i], i))).collect();
+    // where only cycles are left, the earliest event goes first and its open parents are cut
+    let mut by_key: Vec<usize> = (0..n).collect();
+    by_key.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
+    let mut oldest = by_key.into_iter();
+    let mut order = Vec::with_capacity(n);
+    let mut placed = vec![false; n];
+    while order.len() < n {
+        let next = match ready.pop() {
+            Some(Reverse((_, i))) => i,
+            None => match oldest.find(|i| !placed[*i]) {
+                Some(i) => {
+                    let open: Vec<usize> = parents[i].iter().copied().filter(|p| !placed[*p]).collect();
+                    cut.extend(open.iter().map(|p| (*p, i)));
+                    parents[i].retain(|p| placed[*p]);
+                    i
+                }
+                None => break,
+            },
+        };
+        if std::mem::replace(&mut placed[next], true) {
+            continue;
+        }
+        order.push(next);
+        for &c in &children[next] {
+            waiting[c] = waiting[c].saturating_sub(1);
+            if waiting[c] == 0 && !placed[c] {
+                ready.push(Reverse((&keys[c], c)));
+            }
+        }
+    }
+    let mut place = vec![0; n];
+    for (at, &i) in order.iter().enumerate() {
+        place[i] = at;
+    }
+    let moved = |list: Vec<usize>| list.into_iter().map(|p| place[p]).collect::<Vec<_>>();
+    let mut slots: Vec<Option<(Event, Vec<usize>, Vec<String>)>> =
+        events.into_iter().zip(parents).zip(missing).map(|((e, p), m)| Some((e, p, m))).collect();
+    let mut out = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
+    for i in order {
+        if let Some((e, p, m)) = slots[i].take() {
+            out.0.push(e);
+            out.1.push(moved(p));
+            out.2.push(m);
+        }
+    }
+    out.3 = cut.into_iter().map(|(a, b)| (place[a], place[b])).collect();
+    out.3.sort_unstable();
+    out.3.dedup();
+    out
+}
+
+/// What decides the order where no parent does.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    time: Option<DateTime<Utc>>,
+    /// Headers stand before what happened at the same moment.
+    header: bool,
+    file: usize,
+    line: u64,
+    position: usize,
+}
+
+/// Each event's key: its time, else the time of the event before it in the same file; then its place in the file.
+fn keys(events: &[Event]) -> Vec<Key> {
+    let mut files: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    let mut last: Vec<Option<DateTime<Utc>>> = Vec::new();
+    let mut keys = Vec::with_capacity(events.len());
+    for (position, e) in events.iter().enumerate() {
+        let file = *files.entry((e.session_id.as_str(), e.source.file.as_deref())).or_insert_with(|| {
+            last.push(None);
+            last.len() - 1
+        });
+        let time = e.timestamp.or(last[file]);
+        if e.timestamp.is_some() {
+            last[file] = e.timestamp;
+        }
+        let header = e.event_type != EventType::Session;
+        keys.push(Key { time, header, file, line: e.source.line.unwrap_or(0), position });
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &str, at: i64, parents: &[&str]) -> Event {
+        Event {
+            event_id: id.into(),
+            session_id: "s".into(),
+            timestamp: DateTime::from_timestamp(at, 0),
+            parents: parents.iter().map(|p| (*p).to_owned()).collect(),
+            ..Event::default()
+        }
+    }
+
+    fn ids(g: &Graph) -> String {
+        g.events.iter().map(|e| e.event_id.as_str()).collect()
+    }
+
+    #[test]
+    fn parents_stand_before_children_and_cycles_are_cut() {
+        // the clock of b went backwards
+        let g = Graph::new(vec![event("a", 5, &[]), event("b", 1, &["a"]), event("c", 6, &["b", "x"])], &|_| Action::Other);
+        assert_eq!((ids(&g).as_str(), &g.parents[2], &g.missing[2]), ("abc", &vec![1], &vec!["x".to_owned()]));
+        let g = Graph::new(vec![event("a", 1, &["c"]), event("b", 2, &["a"]), event("c", 3, &["b", "c"])], &|_| Action::Other);
+        assert_eq!((ids(&g).as_str(), g.cut.as_slice()), ("abc", &[(2, 0), (2, 2)][..]));
+        assert_eq!(g.parents, [vec![], vec![0], vec![1]]);
+    }
+}

@@ -3,7 +3,12 @@
 //!
 //! Invariant: recorded text reaches a string only through [`text`], which shows control characters instead of sending them.
 
+pub mod cause;
+pub mod detail;
+pub mod label;
+pub mod lanes;
 pub mod text;
+pub mod tree;
 
 use owo_colors::{OwoColorize, Style};
 

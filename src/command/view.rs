@@ -1,0 +1,120 @@
+//! What the views of one session share: its graph, its heading, its JSON.
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use crate::causality::Kind;
+use crate::event::{Event, EventType};
+use crate::graph::Graph;
+use crate::render::{Tone, text};
+use crate::source;
+
+/// The graph of a session's events, with inferred causes.
+pub fn graph(events: Vec<Event>) -> Graph {
+    Graph::new(events, &source::action)
+}
+
+/// Says which lines could not be read: a few, and how many more.
+pub fn notes(ctx: &Context, problems: &[String]) {
+    for p in problems.iter().take(3) {
+        ctx.out.note(&text::clean(p));
+    }
+    if problems.len() > 3 {
+        ctx.out.note(&format!("and {} more such lines: `causetrace validate` names all", problems.len() - 3));
+    }
+}
+
+/// Two lines that say which session this is.
+pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
+    let term = ctx.out.term;
+    let own = |e: &&Event| e.session_id == session_id;
+    let header = graph.events.iter().filter(own).find(|e| e.event_type == EventType::Session);
+    let prompt = graph.events.iter().filter(own).find(|e| e.event_type == EventType::UserInput);
+    let title = header
+        .map(|h| h.input_text().into_owned())
+        .filter(|t| !t.trim().is_empty())
+        .or_else(|| prompt.map(|p| p.input_text().into_owned()))
+        .unwrap_or_default();
+    let agent = graph.events.iter().find(own).map(|e| e.agent.clone()).unwrap_or_default();
+    let extra = |key: &str| header.and_then(|h| h.extra.get(key)).and_then(Value::as_str).map(str::to_owned);
+    let times = graph.events.iter().filter_map(|e| e.timestamp);
+    let (from, until) = (times.clone().min(), times.max());
+    let calls = graph.events.iter().filter(|e| e.is_call()).count();
+    let failed = graph.events.iter().filter(|e| crate::render::label::ending(e).is_some()).count();
+    let mut about = vec![match extra("version") {
+        Some(v) => format!("{agent} {v}"),
+        None => agent,
+    }];
+    about.extend(graph.cwd().map(|d| super::home_relative(ctx, d)));
+    about.extend(extra("git_branch"));
+    if let Some(t) = from {
+        let took = until.map(|u| super::duration((u - t).num_milliseconds())).unwrap_or_default();
+        about.push(format!("{} ({took})", super::when(t, ctx.now)));
+    }
+    let failed = if failed == 0 { String::new() } else { format!(", {failed} not successful") };
+    about.push(format!("{}{failed}", super::count(calls, "call")));
+    let about = text::one_line(&about.join(" · "), term.width);
+    vec![
+        term.paint(Tone::Bold, &text::one_line(&title, term.width)),
+        term.paint(Tone::Dim, &about),
+        term.paint(Tone::Dim, &text::one_line(&format!("session {session_id}"), term.width)),
+    ]
+}
+
+/// One line that says how the causes are known.
+pub fn edges(ctx: &Context, graph: &Graph) -> String {
+    let mut evidenced = 0usize;
+    let mut order = 0usize;
+    for c in graph.causes.iter().flatten() {
+        if c.kind == Kind::Order {
+            order += 1;
+        } else {
+            evidenced += 1;
+        }
+    }
+    let proven: usize = graph.parents.iter().map(Vec::len).sum();
+    let text = format!(
+        "{} proven by ids (--proven shows them), {} inferred with evidence, {} by order only",
+        super::count(proven, "edge"),
+        evidenced,
+        order
+    );
+    ctx.out.term.paint(Tone::Dim, &text::one_line(&text, ctx.out.term.width))
+}
+
+/// Every event with its number and causes, as JSON.
+pub fn events_json(graph: &Graph) -> Vec<Value> {
+    let one = |i: usize| {
+        let mut value = serde_json::to_value(&graph.events[i]).unwrap_or_default();
+        let causes: Vec<Value> = graph.causes[i]
+            .iter()
+            .map(|c| {
+                json!({
+                    "event_id": graph.events[c.event].event_id,
+                    "number": c.event + 1,
+                    "kind": c.kind,
+                    "confidence": (f64::from(c.confidence) * 1000.0).round() / 1000.0,
+                    "rule": c.rule,
+                    "evidence": c.evidence,
+                })
+            })
+            .collect();
+        if let Value::Object(map) = &mut value {
+            map.insert("number".to_owned(), json!(i + 1));
+            if graph.events[i].is_call() {
+                map.insert("causes".to_owned(), Value::Array(causes));
+            }
+        }
+        value
+    };
+    (0..graph.events.len()).map(one).collect()
+}
+
+/// Writes every event with its causes as one JSON array.
+///
+/// # Errors
+/// An event cannot be serialised.
+pub fn json(ctx: &mut Context, graph: &Graph) -> anyhow::Result<u8> {
+    ctx.out.json(&events_json(graph))?;
+    Ok(0)
+}
