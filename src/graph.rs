@@ -39,7 +39,8 @@ impl Graph {
         let (events, parents, missing, cut) = ordered(events);
         let actions: Vec<Action> = events.iter().map(action_of).collect();
         let causes = causality::link(&events, action_of);
-        let mut graph = Self { effects: vec![Vec::new(); events.len()], events, actions, parents, missing, causes, cut };
+        let mut graph =
+            Self { effects: vec![Vec::new(); events.len()], events, actions, parents, missing, causes, cut };
         for i in 0..graph.events.len() {
             for p in graph.reasons(i) {
                 graph.effects[p].push(i);
@@ -254,9 +255,12 @@ mod tests {
     #[test]
     fn parents_stand_before_children_and_cycles_are_cut() {
         // the clock of b went backwards
-        let g = Graph::new(vec![event("a", 5, &[]), event("b", 1, &["a"]), event("c", 6, &["b", "x"])], &|_| Action::Other);
+        let g =
+            Graph::new(vec![event("a", 5, &[]), event("b", 1, &["a"]), event("c", 6, &["b", "x"])], &|_| Action::Other);
         assert_eq!((ids(&g).as_str(), &g.parents[2], &g.missing[2]), ("abc", &vec![1], &vec!["x".to_owned()]));
-        let g = Graph::new(vec![event("a", 1, &["c"]), event("b", 2, &["a"]), event("c", 3, &["b", "c"])], &|_| Action::Other);
+        let g = Graph::new(vec![event("a", 1, &["c"]), event("b", 2, &["a"]), event("c", 3, &["b", "c"])], &|_| {
+            Action::Other
+        });
         assert_eq!((ids(&g).as_str(), g.cut.as_slice()), ("abc", &[(2, 0), (2, 2)][..]));
         assert_eq!(g.parents, [vec![], vec![0], vec![1]]);
     }

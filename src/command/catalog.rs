@@ -229,9 +229,9 @@ impl Catalog {
             }
             if let Some(stored) = ctx.store.read(&id)? {
                 let file = ctx.store.path(&id);
-                session.problems.extend(
-                    stored.problems.iter().map(|p| format!("{}:{}: {}", file.display(), p.line, p.reason)),
-                );
+                session
+                    .problems
+                    .extend(stored.problems.iter().map(|p| format!("{}:{}: {}", file.display(), p.line, p.reason)));
                 session.events.extend(stored.events);
             }
             let spawned = self.stored.iter().filter(|s| s.parent_session_id.as_deref() == Some(id.as_str()));
@@ -284,8 +284,7 @@ impl Catalog {
 pub fn read_path(ctx: &Context, path: &Path) -> anyhow::Result<Session> {
     if is_store_file(path)? {
         let stored = read_file(path)?;
-        let problems =
-            stored.problems.iter().map(|p| format!("{}:{}: {}", path.display(), p.line, p.reason)).collect();
+        let problems = stored.problems.iter().map(|p| format!("{}:{}: {}", path.display(), p.line, p.reason)).collect();
         let first = stored.events.first();
         let (id, agent) = first.map(|e| (e.session_id.clone(), e.agent.clone())).unwrap_or_default();
         return Ok(Session { id, agent, events: stored.events, problems });
@@ -390,9 +389,8 @@ fn nth(all: &[Candidate], selector: &str) -> anyhow::Result<String> {
 }
 
 fn nothing_found() -> Failure {
-    Failure::new("no session of any agent was found").hint(
-        "`causetrace doctor` shows where it looked; `causetrace demo` shows a recorded session",
-    )
+    Failure::new("no session of any agent was found")
+        .hint("`causetrace doctor` shows where it looked; `causetrace demo` shows a recorded session")
 }
 
 /// The id most like `wanted`, where one is like it at all.

@@ -22,7 +22,8 @@ pub fn run(ctx: &mut Context, _args: &Args) -> anyhow::Result<u8> {
         let body: Vec<_> = text.lines().skip_while(|l| !l.starts_with(".SH NAME")).skip(1).collect();
         page.extend_from_slice(format!(".SH \"CAUSETRACE {}\"\n", sub.get_name().to_uppercase()).as_bytes());
         for line in body {
-            let line = if let Some(title) = line.strip_prefix(".SH ") { format!(".SS {title}") } else { line.to_owned() };
+            let line =
+                if let Some(title) = line.strip_prefix(".SH ") { format!(".SS {title}") } else { line.to_owned() };
             page.extend_from_slice(line.as_bytes());
             page.push(b'\n');
         }

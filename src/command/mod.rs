@@ -141,7 +141,9 @@ fn session(ctx: &Context, selector: Option<&str>) -> anyhow::Result<Session> {
     }
     let mut catalog = Catalog::gather(ctx);
     if selector.is_none() && catalog.is_empty() {
-        ctx.out.note("no agent has run here yet (`causetrace doctor` shows where it looked); this is the built-in recording");
+        ctx.out.note(
+            "no agent has run here yet (`causetrace doctor` shows where it looked); this is the built-in recording",
+        );
         return Ok(demo::session());
     }
     catalog.select(ctx, selector)

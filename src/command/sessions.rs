@@ -54,7 +54,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
 
 /// A date (local midnight) or an age.
 fn parse_since(text: &str, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> {
-    let wrong = || Failure::usage(format!("--since {text:?} is no time")).hint("a date (2026-11-24) or an age (3d, 12h, 2w)");
+    let wrong =
+        || Failure::usage(format!("--since {text:?} is no time")).hint("a date (2026-11-24) or an age (3d, 12h, 2w)");
     if let Ok(day) = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let local = day.and_hms_opt(0, 0, 0).and_then(|t| t.and_local_timezone(Local).earliest());
         return Ok(local.ok_or_else(wrong)?.with_timezone(&Utc));

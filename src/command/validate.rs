@@ -104,9 +104,11 @@ fn files(ctx: &Context, selector: Option<&str>) -> anyhow::Result<Vec<PathBuf>> 
     let matching: Vec<_> = ctx.store.files().into_iter().filter(|p| stem(p).starts_with(selector)).collect();
     match matching.len() {
         1 => Ok(matching),
-        0 => Err(Failure::new(format!("no stored session {selector:?}"))
-            .hint("`causetrace sessions` lists all")
-            .into()),
-        n => Err(Failure::new(format!("{n} stored sessions begin with {selector:?}")).hint("give more of the id").into()),
+        0 => {
+            Err(Failure::new(format!("no stored session {selector:?}")).hint("`causetrace sessions` lists all").into())
+        }
+        n => {
+            Err(Failure::new(format!("{n} stored sessions begin with {selector:?}")).hint("give more of the id").into())
+        }
     }
 }

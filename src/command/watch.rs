@@ -13,4 +13,6 @@ pub struct Args {}
 pub fn run(_ctx: &mut Context, _args: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
-pub fn follow(_ctx: &mut Context, _s: Option<&str>) -> anyhow::Result<u8> { Ok(0) }
+pub fn follow(_ctx: &mut Context, _s: Option<&str>) -> anyhow::Result<u8> {
+    Ok(0)
+}

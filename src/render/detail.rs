@@ -42,14 +42,23 @@ pub fn reasons(term: &Term, graph: &Graph, i: usize) -> Vec<String> {
         ));
     }
     for id in &graph.missing[i] {
-        lines.push(format!("{} {}", term.paint(Tone::Warn, "proven  "), clean(&format!("{id} (not in this session's files)"))));
+        lines.push(format!(
+            "{} {}",
+            term.paint(Tone::Warn, "proven  "),
+            clean(&format!("{id} (not in this session's files)"))
+        ));
     }
     for c in &graph.causes[i] {
         let share = format!("{:>3}%    ", (c.confidence * 100.0).round());
         let what = because(c);
         let tone = if c.kind == crate::causality::Kind::Order { Tone::Dim } else { Tone::Evidence };
-        lines.push(format!("{} {}", term.paint(Tone::Dim, &share), term.paint(tone, &cut(&what, term.width.saturating_sub(9)))));
-        let label = super::label::plain(&graph.events[c.event], &graph.actions[c.event], cwd, term.width.saturating_sub(12));
+        lines.push(format!(
+            "{} {}",
+            term.paint(Tone::Dim, &share),
+            term.paint(tone, &cut(&what, term.width.saturating_sub(9)))
+        ));
+        let label =
+            super::label::plain(&graph.events[c.event], &graph.actions[c.event], cwd, term.width.saturating_sub(12));
         lines.push(format!("          {}", term.paint(Tone::Dim, &label)));
     }
     lines

@@ -126,7 +126,8 @@ fn edits(files: &[FileEdit], cwd: Option<&str>) -> String {
     for f in files.iter().take(3) {
         let path = relative(&f.path, cwd);
         let moved = f.moved_to.as_deref().map(|m| format!(" → {}", relative(m, cwd))).unwrap_or_default();
-        let count = |side: fn(&crate::action::Hunk) -> &str| f.hunks.iter().map(|h| side(h).lines().count()).sum::<usize>();
+        let count =
+            |side: fn(&crate::action::Hunk) -> &str| f.hunks.iter().map(|h| side(h).lines().count()).sum::<usize>();
         let (before, after) = (count(|h| &h.before), count(|h| &h.after));
         let size = match f.change {
             Change::Delete => " deleted".to_owned(),

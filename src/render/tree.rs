@@ -60,7 +60,13 @@ pub fn tree(term: &Term, graph: &Graph, shown: &Shown) -> Vec<String> {
         }
         rows.push(line.trim_end().to_owned());
         if row.hidden > 0 {
-            let more = format!("{}{}  … {} more below: --from {}", " ".repeat(width + 1), row.below, row.hidden, row.event + 1);
+            let more = format!(
+                "{}{}  … {} more below: --from {}",
+                " ".repeat(width + 1),
+                row.below,
+                row.hidden,
+                row.event + 1
+            );
             rows.push(term.paint(Tone::Dim, &cut(&more, term.width)));
         }
     }

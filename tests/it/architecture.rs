@@ -20,10 +20,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("query", with(&["graph", "causality"])),
         ("render", with(&["graph", "causality", "query"])),
         ("export", with(&["graph", "causality", "query"])),
-        (
-            "command",
-            with(&["render", "export", "store", "source", "query", "graph", "causality", "settings"]),
-        ),
+        ("command", with(&["render", "export", "store", "source", "query", "graph", "causality", "settings"])),
         ("settings", vec![]),
     ])
 }
@@ -62,7 +59,11 @@ fn uses_point_one_way() {
             for part in line.split("crate::").skip(1) {
                 let used: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 seen += 1;
-                if !used.is_empty() && used != module && allowed.contains_key(used.as_str()) && !may.contains(&used.as_str()) {
+                if !used.is_empty()
+                    && used != module
+                    && allowed.contains_key(used.as_str())
+                    && !may.contains(&used.as_str())
+                {
                     wrong.push(format!("{}:{}: {module} uses {used}", inner.display(), n + 1));
                 }
             }
@@ -83,7 +84,8 @@ fn a_source_knows_no_other() {
         let Some(own) = agents.iter().find(|a| inner.starts_with(*a)) else { continue };
         let text = fs::read_to_string(&file).unwrap();
         for other in agents.iter().filter(|a| *a != own) {
-            for path in [format!("source::{other}::"), format!("super::{other}::"), format!("super::super::{other}::")] {
+            for path in [format!("source::{other}::"), format!("super::{other}::"), format!("super::super::{other}::")]
+            {
                 assert!(!text.contains(&path), "{inner} uses {path}");
             }
         }
