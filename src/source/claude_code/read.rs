@@ -1,0 +1,760 @@
+//! Reads a transcript and its sub-agents' files into events, line by line.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::chain::{Chain, Node};
+use super::wire::{Attachment, Block, Content, Line, Meta, Text};
+use super::{AGENT, agent_files, prompt_id};
+use crate::event::{Event, EventType, Origin, Status, Usage, parse_time};
+use crate::id;
+use crate::source::jsonl::{Lines, records};
+use crate::source::{Report, Sink, Transcript};
+
+/// Kinds of line that say nothing about causes, seen in clients 1.0 to 2.1.330.
+const PASSED_OVER: &[&str] = &[
+    "file-history-snapshot", "file-history-delta", "permission-mode", "last-prompt", "mode", "pr-link", "queue-operation",
+    "bridge-session", "progress", "worktree-state", "relocated", "tools-used", "cost-state", "atis-latch", "api-request",
+    "api-request-shape", "api-request-blob", "agent-name", "agent-color", "agent-setting", "tag", "task-summary",
+    "content-replacement", "data-flow-records", "fork-context-ref", "continued-in", "marble-origami-commit",
+    "marble-origami-snapshot", "speculation-accept", "attribution-snapshot", "saved_hook_context", "session-name",
+];
+
+/// Attachments that carry text of the user or of the world into the context.
+const TELLING_ATTACHMENTS: &[&str] = &[
+    "queued_command", "edited_text_file", "hook_additional_context", "hook_blocking_error", "plan_file_reference", "file",
+    "selected_lines_in_ide", "opened_file_in_ide", "diagnostics", "mcp_resource", "plan_mode_exit", "nested_memory",
+];
+
+/// Reads a session's main file, then its sub-agents'.
+pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
+    let path = &transcript.path;
+    let mut reader = Reader::new(transcript.session_id.as_deref());
+    reader.file(path, None, sink)?;
+    if path.file_stem().and_then(|s| s.to_str()).is_some_and(|s| !s.starts_with("agent-")) {
+        let files = agent_files(path, &reader.session);
+        // who spawned whom is in small files: known before any sub-agent is read
+        for file in &files {
+            let meta = fs::read(file.with_extension("meta.json")).unwrap_or_default();
+            let meta: Meta = serde_json::from_slice(&meta).unwrap_or_default();
+            if let (Some(call), Some(agent)) = (meta.tool_use_id, agent_of(file)) {
+                reader.spawned_by.entry(agent).or_insert(call);
+            }
+        }
+        for file in &files {
+            if let (Err(e), Some(name)) = (reader.file(file, agent_of(file), sink), file.to_str()) {
+                reader.report.bad(name, 0, format!("{e:#}"));
+            }
+        }
+    }
+    reader.end(sink);
+    Ok(reader.report)
+}
+
+/// The sub-agent's id in the name of its file.
+fn agent_of(file: &Path) -> Option<String> {
+    Some(file.file_stem()?.to_str()?.strip_prefix("agent-")?.to_owned())
+}
+
+/// A call that has been met.
+struct Call {
+    event: String,
+    answered: bool,
+    agent: Option<String>,
+    file: u32,
+    /// Ordinal of the response that issued it, within its file.
+    response: usize,
+}
+
+struct Reader {
+    session: String,
+    report: Report,
+    /// Calls by the agent's id.
+    calls: HashMap<String, Call>,
+    /// Results that stood before their call, by id: no call may come.
+    early: HashSet<String>,
+    /// Sub-agent → id of the call that spawned it.
+    spawned_by: HashMap<String, String>,
+    /// Sub-agent → its last words.
+    last_words: BTreeMap<String, String>,
+    /// Notifications: event, sub-agent, spawning call.
+    notifications: Vec<(String, String, Option<String>)>,
+    /// Prompt ids and prompt texts that have an event.
+    prompts: HashSet<String>,
+    header: Event,
+    titled: bool,
+    /// The header has been given.
+    given: bool,
+    /// Per file, the last response that began.
+    newest: HashMap<(u32, Option<String>), usize>,
+    files: u32,
+}
+
+/// What all events of a line share.
+struct Place<'a> {
+    uuid: &'a str,
+    parent: Option<&'a str>,
+    time: Option<DateTime<Utc>>,
+    agent: Option<String>,
+    origin: Origin,
+    /// Marks of a copied line.
+    extra: Map<String, Value>,
+}
+
+impl Reader {
+    fn new(session: Option<&str>) -> Self {
+        let session = session.unwrap_or_default().to_owned();
+        Self {
+            header: Event { event_type: EventType::Session, agent: AGENT.to_owned(), ..Event::default() },
+            session,
+            report: Report::default(),
+            calls: HashMap::new(),
+            early: HashSet::new(),
+            spawned_by: HashMap::new(),
+            last_words: BTreeMap::new(),
+            notifications: Vec::new(),
+            prompts: HashSet::new(),
+            titled: false,
+            given: false,
+            newest: HashMap::new(),
+            files: 0,
+        }
+    }
+
+    fn file(&mut self, path: &Path, agent: Option<String>, sink: Sink<'_>) -> anyhow::Result<()> {
+        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+        let name = path.to_string_lossy().into_owned();
+        let mut chain = Chain::default();
+        // sidechains of old clients: which agent a line belongs to follows from its parent
+        let mut sidechains: HashMap<u64, String> = HashMap::new();
+        let mut scratch = String::new();
+        self.files += 1;
+        while let Some(line) = lines.next().with_context(|| format!("cannot read {name}"))? {
+            self.report.records += 1;
+            let Some(bytes) = line.bytes else {
+                self.report.bad(&name, line.number, "the line is longer than 256 MiB");
+                continue;
+            };
+            match records::<Line<'_>>(bytes, &mut scratch) {
+                Ok(found) => {
+                    for wire in found {
+                        let origin = Origin { file: Some(name.clone()), line: Some(line.number), hook: None };
+                        self.line(&wire, origin, agent.as_deref(), &mut chain, &mut sidechains, sink);
+                    }
+                }
+                Err(reason) => self.report.bad(&name, line.number, reason),
+            }
+        }
+        Ok(())
+    }
+
+    fn line(
+        &mut self,
+        wire: &Line<'_>,
+        origin: Origin,
+        file_agent: Option<&str>,
+        chain: &mut Chain,
+        sidechains: &mut HashMap<u64, String>,
+        sink: Sink<'_>,
+    ) {
+        let kind = wire.kind.as_deref().unwrap_or("");
+        if self.session.is_empty() {
+            self.session = wire.session_id.as_deref().unwrap_or("unknown").to_owned();
+        }
+        let agent = file_agent.map(str::to_owned).or_else(|| sidechain(wire, sidechains));
+        if agent.is_none() {
+            self.see_header(wire, &origin, sink);
+        }
+        let Some(uuid) = wire.uuid.as_deref() else {
+            match kind {
+                "summary" | "ai-title" | "custom-title" => self.report.pass_over(kind),
+                k if PASSED_OVER.contains(&k) => self.report.pass_over(k),
+                "" => self.report.unknown("(no type)"),
+                other => self.report.unknown(other),
+            }
+            return;
+        };
+        if chain.knows(uuid) {
+            self.report.pass_over("copied line");
+            return;
+        }
+        let mut extra = Map::new();
+        let from = wire.request_session_id.as_deref().or(wire.forked_from.as_ref().and_then(|f| f.session_id.as_deref()));
+        if let Some(from) = from.filter(|f| *f != self.session) {
+            extra.insert("copied_from".to_owned(), from.into());
+        }
+        let place = Place {
+            uuid,
+            parent: wire.parent_uuid.as_deref(),
+            time: wire.timestamp.as_deref().and_then(parse_time),
+            agent,
+            origin,
+            extra,
+        };
+        match kind {
+            "user" => self.user(wire, &place, chain, sink),
+            "assistant" => self.assistant(wire, &place, chain, sink),
+            "attachment" => match &wire.attachment {
+                Some(a) => self.attachment(a, &place, chain, sink),
+                None => self.report.unknown("attachment without content"),
+            },
+            "system" => self.system(wire, &place, chain, sink),
+            "progress" => {
+                self.report.pass_over(kind);
+                chain.note(uuid, place.parent, Node::Passed);
+            }
+            other => {
+                self.report.unknown(if other.is_empty() { "(no type)" } else { other });
+                chain.note(uuid, place.parent, Node::Passed);
+            }
+        }
+    }
+
+    /// Takes what a line says of the session and gives the header whenever something new is known.
+    fn see_header(&mut self, wire: &Line<'_>, origin: &Origin, sink: Sink<'_>) {
+        let first = self.header.event_id.is_empty();
+        let mut news = false;
+        if first {
+            self.header.event_id = id::session(AGENT, &self.session);
+            self.header.session_id.clone_from(&self.session);
+            self.header.source = Origin { line: Some(1), ..origin.clone() };
+        }
+        if self.header.cwd.is_none() && wire.cwd.is_some() {
+            self.header.cwd = wire.cwd.as_deref().map(str::to_owned);
+            self.header.timestamp = wire.timestamp.as_deref().and_then(parse_time);
+            for (key, value) in [("version", &wire.version), ("git_branch", &wire.git_branch)] {
+                if let Some(v) = value {
+                    self.header.extra.insert(key.to_owned(), v.as_ref().into());
+                }
+            }
+            news = true;
+        }
+        if let Some(from) = wire.forked_from.as_ref().and_then(|f| f.session_id.as_deref())
+            && !self.header.extra.contains_key("forked_from")
+        {
+            self.header.extra.insert("forked_from".to_owned(), from.into());
+            news = true;
+        }
+        let title = wire.custom_title.as_ref().or(wire.ai_title.as_ref());
+        let title = title.or(wire.summary.as_ref().filter(|_| !self.titled));
+        if let Some(t) = title {
+            self.titled = true;
+            let t = Value::from(t.as_ref());
+            news |= self.header.tool_input.as_ref() != Some(&t);
+            self.header.tool_input = Some(t);
+        }
+        if news {
+            self.report.events += u64::from(!std::mem::replace(&mut self.given, true));
+            sink(self.header.clone());
+        }
+    }
+
+    fn event(&self, place: &Place<'_>, event_id: String, event_type: EventType) -> Event {
+        Event {
+            event_id,
+            session_id: self.session.clone(),
+            agent: AGENT.to_owned(),
+            event_type,
+            timestamp: place.time,
+            agent_id: place.agent.clone(),
+            extra: place.extra.clone(),
+            source: place.origin.clone(),
+            ..Event::default()
+        }
+    }
+
+    fn own_id(&self, kind: &str, uuid: &str) -> String {
+        id::event_id(AGENT, &self.session, &format!("{kind}:{uuid}"))
+    }
+
+    fn user(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+        let content = wire.message.as_ref().and_then(|m| m.content.as_ref());
+        let mut results = 0;
+        if let Some(Content::Blocks(blocks)) = content {
+            for b in blocks.iter().filter(|b| b.kind.as_deref() == Some("tool_result")) {
+                results += 1;
+                self.result(wire, b, place, sink);
+            }
+        }
+        let text = match content {
+            Some(Content::Blocks(blocks)) => words(blocks),
+            Some(other) => other.text(),
+            None => String::new(),
+        };
+        if text.trim().is_empty() {
+            if results == 0 {
+                self.report.pass_over("user line without text");
+            }
+            chain.note(place.uuid, place.parent, Node::Passed);
+            return;
+        }
+        let event = self.words_in(wire, &text, place, chain);
+        chain.note(place.uuid, place.parent, Node::Input(event.event_id.clone()));
+        self.report.events += 1;
+        sink(event);
+    }
+
+    /// A user line's own text: the human's words, or what the client put in.
+    fn words_in(&mut self, wire: &Line<'_>, text: &str, place: &Place<'_>, chain: &Chain) -> Event {
+        let origin = wire.origin.as_ref().and_then(|o| o.kind.as_deref());
+        let made = wire.is_meta == Some(true)
+            || wire.is_compact_summary == Some(true)
+            || origin.is_some_and(|k| k != "human")
+            || is_client_text(text);
+        let first_of_agent = place.agent.is_some() && place.parent.is_none();
+        let notification = text.trim_start().starts_with("<task-notification>");
+        let event_id = if place.agent.is_none() && wire.is_meta != Some(true) && (!made || notification) {
+            self.prompt_event(wire, text, place.uuid)
+        } else {
+            self.own_id("context", place.uuid)
+        };
+        let event_type = if made && !first_of_agent { EventType::ContextUpdate } else { EventType::UserInput };
+        let mut event = self.event(place, event_id, event_type);
+        event.tool_input = Some(text.into());
+        event.native_id = Some(place.uuid.to_owned());
+        if wire.is_compact_summary == Some(true) {
+            event.extra.insert("compaction".to_owned(), true.into());
+        }
+        let by_call = wire.source_tool_use_id.as_deref().map(|c| id::call(AGENT, &self.session, c));
+        if let Some(call) = by_call {
+            event.parents = vec![call];
+        } else if notification {
+            self.notification(text, &mut event);
+        } else if first_of_agent {
+            let call = place.agent.as_deref().and_then(|a| self.spawned_by.get(a));
+            event.parents = call.map(|c| id::call(AGENT, &self.session, c)).into_iter().collect();
+        } else {
+            event.parents = chain.answer_above(place.parent).into_iter().collect();
+        }
+        event
+    }
+
+    fn prompt_event(&mut self, wire: &Line<'_>, text: &str, uuid: &str) -> String {
+        // before 2.1.196 hooks did not have the prompt id, so the text is what hook and transcript share
+        let by_id = wire.prompt_id.as_deref().filter(|_| wire.version.as_deref().is_none_or(hooks_tell_prompt_id));
+        let event_id = prompt_id(&self.session, by_id, text);
+        if self.prompts.insert(event_id.clone()) { event_id } else { self.own_id("prompt", uuid) }
+    }
+
+    /// A background task's end: its parents are the call that started it and, where a sub-agent was it, its last words.
+    fn notification(&mut self, text: &str, event: &mut Event) {
+        let call = tag(text, "tool-use-id").map(str::to_owned);
+        if let Some(c) = &call {
+            event.parents = vec![id::call(AGENT, &self.session, c)];
+        }
+        if let Some(task) = tag(text, "task-id") {
+            self.notifications.push((event.event_id.clone(), task.to_owned(), call));
+        }
+    }
+
+    fn result(&mut self, wire: &Line<'_>, block: &Block<'_>, place: &Place<'_>, sink: Sink<'_>) {
+        let Some(call_id) = block.tool_use_id.as_deref() else {
+            self.report.unknown("tool_result without tool_use_id");
+            return;
+        };
+        let text = block.content.as_ref().map(Content::text).unwrap_or_default();
+        let mut e = Event {
+            event_id: id::call(AGENT, &self.session, call_id),
+            session_id: self.session.clone(),
+            agent: AGENT.to_owned(),
+            call_id: Some(call_id.to_owned()),
+            source: place.origin.clone(),
+            ..Event::default()
+        };
+        let failed = block.is_error == Some(true);
+        e.status = Some(ending(&text, failed, wire.tool_denial_kind.as_deref()));
+        e.exit_code = if failed { exit_code(&text) } else { None };
+        e.tool_output = Some(text.into());
+        if let Some(t) = place.time {
+            e.extra.insert("ended_at".to_owned(), t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true).into());
+        }
+        if let Some(r) = &wire.tool_use_result {
+            e.duration_ms = r.duration_ms;
+            if let Some(agent) = &r.agent_id {
+                self.spawned_by.entry(agent.clone()).or_insert_with(|| call_id.to_owned());
+            }
+            if let Some(task) = &r.background_task_id {
+                e.extra.insert("background_task".to_owned(), task.as_str().into());
+            }
+            if let (Some(patch), Some(path)) = (&r.structured_patch, &r.file_path) {
+                let hunks = hunks(patch);
+                if !hunks.is_empty() {
+                    e.extra.insert("patch".to_owned(), json!([{"path": path, "hunks": hunks}]));
+                }
+            }
+        }
+        match self.calls.get_mut(call_id) {
+            Some(c) => c.answered = true,
+            None => {
+                self.early.insert(call_id.to_owned());
+            }
+        }
+        sink(e);
+    }
+
+    fn assistant(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+        let Some(message) = &wire.message else {
+            self.report.unknown("assistant line without message");
+            return;
+        };
+        let made = wire.is_api_error_message == Some(true) || message.model.as_deref() == Some("<synthetic>");
+        if made {
+            // written by the client, no answer of the model: a failed request, "No response requested."
+            let text = message.content.as_ref().map(Content::text).unwrap_or_default();
+            let mut e = self.event(place, self.own_id("context", place.uuid), EventType::ContextUpdate);
+            e.tool_input = Some(text.into());
+            e.native_id = Some(place.uuid.to_owned());
+            if wire.is_api_error_message == Some(true) {
+                e.extra.insert("api_error".to_owned(), true.into());
+            }
+            chain.note(place.uuid, place.parent, Node::Passed);
+            self.report.events += 1;
+            sink(e);
+            return;
+        }
+        let turn = message.id.as_deref().unwrap_or(place.uuid).to_owned();
+        let (r, begun) = chain.response(&turn, place.parent);
+        chain.note(place.uuid, place.parent, Node::Response(r));
+        if begun {
+            self.newest.insert((self.files, place.agent.clone()), r);
+        }
+        let blocks = match &message.content {
+            Some(Content::Blocks(b)) => b.as_slice(),
+            Some(Content::Text(t)) => {
+                let e = self.said(EventType::Message, "message", t, place, &turn, 0);
+                self.give(e, message, r, chain, sink);
+                return;
+            }
+            _ => &[],
+        };
+        for (n, b) in blocks.iter().enumerate() {
+            let e = match b.kind.as_deref() {
+                Some("text") => match b.text.as_deref().filter(|t| !t.trim().is_empty()) {
+                    Some(t) => self.said(EventType::Message, "message", t, place, &turn, n),
+                    None => continue,
+                },
+                Some("thinking" | "redacted_thinking") => match b.thinking.as_deref().filter(|t| !t.trim().is_empty()) {
+                    Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
+                    None => continue,
+                },
+                Some("tool_use" | "server_tool_use" | "mcp_tool_use") => match self.call(wire, b, place, &turn, r) {
+                    Some(e) => e,
+                    None => continue,
+                },
+                Some(kind) if kind.ends_with("tool_result") => {
+                    // results of tools that the provider runs stand in the response itself
+                    self.result(wire, b, place, sink);
+                    continue;
+                }
+                Some("fallback" | "image") => continue,
+                other => {
+                    self.report.unknown(&format!("block {}", other.unwrap_or("(no type)")));
+                    continue;
+                }
+            };
+            self.give(e, message, r, chain, sink);
+        }
+    }
+
+    fn said(&self, kind: EventType, name: &str, text: &str, place: &Place<'_>, turn: &str, block: usize) -> Event {
+        let key = if block == 0 { place.uuid.to_owned() } else { format!("{}/{block}", place.uuid) };
+        let mut e = self.event(place, self.own_id(name, &key), kind);
+        e.tool_input = Some(text.into());
+        e.native_id = Some(place.uuid.to_owned());
+        e.turn_id = Some(turn.to_owned());
+        e
+    }
+
+    fn call(&mut self, wire: &Line<'_>, b: &Block<'_>, place: &Place<'_>, turn: &str, r: usize) -> Option<Event> {
+        let Some(call_id) = b.id.as_deref() else {
+            self.report.unknown("tool_use without id");
+            return None;
+        };
+        if self.calls.contains_key(call_id) {
+            self.report.pass_over("repeated call");
+            return None;
+        }
+        let mut e = self.event(place, id::call(AGENT, &self.session, call_id), EventType::ToolCall);
+        e.tool_name = Some(b.name.as_deref().unwrap_or("").to_owned());
+        e.tool_input = b.input.clone();
+        e.call_id = Some(call_id.to_owned());
+        e.native_id = Some(place.uuid.to_owned());
+        e.turn_id = Some(turn.to_owned());
+        e.cwd = wire.cwd.as_deref().map(str::to_owned);
+        let answered = self.early.remove(call_id);
+        e.status = Some(Status::Running).filter(|_| !answered);
+        self.report.calls += 1;
+        let call =
+            Call { event: e.event_id.clone(), answered, agent: place.agent.clone(), file: self.files, response: r };
+        self.calls.insert(call_id.to_owned(), call);
+        Some(e)
+    }
+
+    /// Gives an event of a response: its parents, and once the usage.
+    fn give(&mut self, mut e: Event, message: &super::wire::Message<'_>, r: usize, chain: &mut Chain, sink: Sink<'_>) {
+        let response = chain.at(r);
+        e.parents = match &response.hub {
+            Some(hub) => vec![hub.clone()],
+            None => response.inputs.clone(),
+        };
+        if e.is_call() {
+            response.calls.push(e.event_id.clone());
+        } else if response.hub.is_none() && response.calls.is_empty() {
+            response.hub = Some(e.event_id.clone());
+        }
+        e.model = message.model.as_deref().map(str::to_owned);
+        if let Some(u) = message.usage.as_ref().filter(|_| !response.counted) {
+            response.counted = true;
+            e.usage = Some(Usage {
+                input: u.input_tokens,
+                output: u.output_tokens,
+                cache_read: u.cache_read_input_tokens,
+                cache_write: u.cache_creation_input_tokens,
+                reasoning: u.output_tokens_details.as_ref().and_then(|d| d.thinking_tokens).filter(|n| *n > 0),
+            });
+        }
+        if e.event_type == EventType::Message
+            && let Some(agent) = &e.agent_id
+        {
+            self.last_words.insert(agent.clone(), e.event_id.clone());
+        }
+        self.report.events += 1;
+        sink(e);
+    }
+
+    fn attachment(&mut self, a: &Attachment<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+        let kind = a.kind.as_deref().unwrap_or("(no type)");
+        let text = attached(a);
+        if !TELLING_ATTACHMENTS.contains(&kind) || text.trim().is_empty() {
+            self.report.pass_over(&format!("attachment {kind}"));
+            chain.note(place.uuid, place.parent, Node::Passed);
+            return;
+        }
+        let human = kind == "queued_command"
+            && a.origin.as_ref().and_then(|o| o.kind.as_deref()).is_none_or(|k| k == "human")
+            && a.command_mode.as_deref().is_none_or(|m| m == "prompt")
+            && !is_client_text(&text);
+        let event_type = if human { EventType::UserInput } else { EventType::ContextUpdate };
+        let mut e = self.event(place, self.own_id("context", place.uuid), event_type);
+        e.native_id = Some(place.uuid.to_owned());
+        if text.trim_start().starts_with("<task-notification>") {
+            self.notification(&text, &mut e);
+        }
+        e.tool_input = Some(text.into());
+        chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone()));
+        self.report.events += 1;
+        sink(e);
+    }
+
+    fn system(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+        let subtype = wire.subtype.as_deref().unwrap_or("(no subtype)");
+        if subtype == "compact_boundary" {
+            let mut e = self.event(place, self.own_id("context", place.uuid), EventType::ContextUpdate);
+            let meta = wire.compact_metadata.as_ref();
+            let trigger = meta.and_then(|m| m.trigger.as_deref()).unwrap_or("unknown");
+            e.tool_input = Some(format!("compaction ({trigger})").into());
+            e.native_id = Some(place.uuid.to_owned());
+            e.extra.insert("compaction".to_owned(), true.into());
+            if let Some(n) = meta.and_then(|m| m.pre_tokens) {
+                e.extra.insert("tokens_before".to_owned(), n.into());
+            }
+            chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone()));
+            self.report.events += 1;
+            sink(e);
+            return;
+        }
+        self.report.pass_over(&format!("system {subtype}"));
+        chain.note(place.uuid, place.parent, Node::Passed);
+    }
+
+    /// What is known only at the end: calls that will get no result, what sub-agents returned.
+    fn end(&mut self, sink: Sink<'_>) {
+        let mut open: Vec<_> = self.calls.iter().filter(|(_, c)| !c.answered).collect();
+        open.sort_by(|a, b| a.1.event.cmp(&b.1.event));
+        for (_, call) in &open {
+            self.report.unanswered += 1;
+            // the same agent went on to another response: the result will not come
+            let newest = self.newest.get(&(call.file, call.agent.clone()));
+            if newest.is_some_and(|n| *n > call.response) {
+                sink(self.patch(&call.event, |e| e.status = Some(Status::Interrupted)));
+            }
+        }
+        self.report.orphans += self.early.len() as u64;
+        for (agent, words) in &self.last_words {
+            if let Some(call) = self.spawned_by.get(agent).and_then(|c| self.calls.get(c)) {
+                sink(self.patch(&call.event, |e| {
+                    e.extra.insert("returned_from".to_owned(), words.as_str().into());
+                    e.extra.insert("spawned".to_owned(), agent.as_str().into());
+                }));
+            }
+        }
+        for (event, task, call) in &self.notifications {
+            if let Some(words) = self.last_words.get(task) {
+                let call = call.as_ref().map(|c| id::call(AGENT, &self.session, c));
+                let parents = std::iter::once(words.clone()).chain(call).collect();
+                let mut e = self.patch(event, |e| e.parents = parents);
+                e.event_type = EventType::ContextUpdate;
+                sink(e);
+            }
+        }
+    }
+
+    fn patch(&self, event_id: &str, change: impl FnOnce(&mut Event)) -> Event {
+        let mut e = Event {
+            event_id: event_id.to_owned(),
+            session_id: self.session.clone(),
+            agent: AGENT.to_owned(),
+            ..Event::default()
+        };
+        change(&mut e);
+        e
+    }
+}
+
+/// The sub-agent of a sidechain line: named, or (clients before 2.0.42) the uuid at the root of its chain.
+fn sidechain(wire: &Line<'_>, known: &mut HashMap<u64, String>) -> Option<String> {
+    if wire.is_sidechain != Some(true) {
+        return None;
+    }
+    if let Some(agent) = &wire.agent_id {
+        return Some(agent.as_ref().to_owned());
+    }
+    let key = |id: &Text<'_>| xxhash_rust::xxh3::xxh3_64(id.as_bytes());
+    let uuid = wire.uuid.as_ref()?;
+    let agent = wire.parent_uuid.as_ref().and_then(|p| known.get(&key(p)).cloned());
+    let agent = agent.unwrap_or_else(|| format!("sidechain-{}", uuid.get(..8).unwrap_or(uuid)));
+    known.insert(key(uuid), agent.clone());
+    Some(agent)
+}
+
+/// The texts among the blocks of a user line.
+fn words(blocks: &[Block<'_>]) -> String {
+    let mut out = String::new();
+    for b in blocks {
+        let part: &str = match b.kind.as_deref() {
+            Some("text") => b.text.as_deref().unwrap_or(""),
+            Some("image") => "[image]",
+            Some("document") => "[document]",
+            _ => continue,
+        };
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(part);
+    }
+    out
+}
+
+/// Text that the client wrote although no field says so (clients before `origin` and `isMeta` covered it).
+fn is_client_text(text: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "[Request interrupted by user",
+        "<task-notification>",
+        "<system-reminder>",
+        "<local-command-stdout>",
+        "<local-command-stderr>",
+        "<local-command-caveat>",
+        "<bash-stdout>",
+        "<bash-stderr>",
+        "<bash-input>",
+        "<user-memory-input>",
+        "Caveat: The messages below were generated by the user while running local commands",
+        "This session is being continued from a previous conversation",
+        "<command-name>/clear",
+        "<command-name>/exit",
+        "<command-name>/compact",
+        "<command-name>/model",
+        "<teammate-message",
+    ];
+    let text = text.trim_start();
+    HEADS.iter().any(|h| text.starts_with(h))
+}
+
+/// What an attachment tells.
+fn attached(a: &Attachment<'_>) -> String {
+    if let Some(p) = &a.prompt {
+        return p.text();
+    }
+    let parts = [&a.filename, &a.snippet, &a.stdout, &a.plan_content];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(AsRef::as_ref).collect();
+    parts.join("\n")
+}
+
+/// The text of `<name>…</name>`.
+fn tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let rest = text.split_once(&format!("<{name}>"))?.1;
+    Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+}
+
+/// Whether hooks of this client version carry `prompt_id` (2.1.196 and later).
+fn hooks_tell_prompt_id(version: &str) -> bool {
+    let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    version >= (2, 1, 196)
+}
+
+/// How a call ended, from the result's text where the client (before 2.1.260) has no field for it.
+fn ending(text: &str, failed: bool, denial: Option<&str>) -> Status {
+    match denial {
+        Some("interrupted") => return Status::Interrupted,
+        Some(_) => return Status::Denied,
+        None => {}
+    }
+    if !failed {
+        return Status::Ok;
+    }
+    let denied = [
+        "The user doesn't want to proceed",
+        "The user doesn't want to take this action",
+        "User rejected tool use",
+        "Permission to use",
+        "Permission for this action has been denied",
+        "Claude requested permissions to",
+    ];
+    let never_ran = ["<tool_use_error>Sibling tool call errored", "<tool_use_error>Cancelled", "Cancelled: parallel"];
+    let interrupted = ["[Request interrupted by user", "[Tool call interrupted", "Interrupted by user"];
+    let begins = |heads: &[&str]| heads.iter().any(|h| text.trim_start().starts_with(h));
+    if begins(&denied) {
+        Status::Denied
+    } else if begins(&never_ran) || begins(&interrupted) {
+        Status::Interrupted
+    } else {
+        Status::Error
+    }
+}
+
+/// The code of `Exit code N` at the head of a failed result.
+fn exit_code(text: &str) -> Option<i64> {
+    let rest = text.trim_start().strip_prefix("Error: ").unwrap_or(text.trim_start()).strip_prefix("Exit code ")?;
+    let end = rest.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+/// `structuredPatch` as hunks with line numbers.
+fn hunks(patch: &Value) -> Vec<Value> {
+    let mut out = Vec::new();
+    for h in patch.as_array().into_iter().flatten() {
+        let (mut before, mut after) = (String::new(), String::new());
+        for line in h.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            let Some(sign) = line.chars().next() else { continue };
+            let text = &line[sign.len_utf8()..];
+            if matches!(sign, ' ' | '-') {
+                before.push_str(text);
+                before.push('\n');
+            }
+            if matches!(sign, ' ' | '+') {
+                after.push_str(text);
+                after.push('\n');
+            }
+        }
+        out.push(json!({"line": h.get("oldStart"), "before": before, "after": after}));
+    }
+    out
+}
