@@ -76,7 +76,13 @@ impl Source for ClaudeCode {
         let own = |marks: &[&str]| marks.iter().any(|m| memchr::memmem::find(head, m.as_bytes()).is_some());
         let jsonl = path.extension().is_some_and(|x| x == "jsonl");
         let is_line = own(&["\"parentUuid\"", "\"type\":\"file-history-snapshot\"", "\"leafUuid\""])
-            || own(&["\"sessionId\""]) && own(&["\"type\":\"queue-operation\"", "\"permission-mode\"", "\"type\":\"user\"", "\"type\":\"mode\""]);
+            || own(&["\"sessionId\""])
+                && own(&[
+                    "\"type\":\"queue-operation\"",
+                    "\"permission-mode\"",
+                    "\"type\":\"user\"",
+                    "\"type\":\"mode\"",
+                ]);
         if !jsonl || !is_line {
             return Vec::new();
         }

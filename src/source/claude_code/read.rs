@@ -19,17 +19,54 @@ use crate::source::{Report, Sink, Transcript};
 
 /// Kinds of line that say nothing about causes, seen in clients 1.0 to 2.1.330.
 const PASSED_OVER: &[&str] = &[
-    "file-history-snapshot", "file-history-delta", "permission-mode", "last-prompt", "mode", "pr-link", "queue-operation",
-    "bridge-session", "progress", "worktree-state", "relocated", "tools-used", "cost-state", "atis-latch", "api-request",
-    "api-request-shape", "api-request-blob", "agent-name", "agent-color", "agent-setting", "tag", "task-summary",
-    "content-replacement", "data-flow-records", "fork-context-ref", "continued-in", "marble-origami-commit",
-    "marble-origami-snapshot", "speculation-accept", "attribution-snapshot", "saved_hook_context", "session-name",
+    "file-history-snapshot",
+    "file-history-delta",
+    "permission-mode",
+    "last-prompt",
+    "mode",
+    "pr-link",
+    "queue-operation",
+    "bridge-session",
+    "progress",
+    "worktree-state",
+    "relocated",
+    "tools-used",
+    "cost-state",
+    "atis-latch",
+    "api-request",
+    "api-request-shape",
+    "api-request-blob",
+    "agent-name",
+    "agent-color",
+    "agent-setting",
+    "tag",
+    "task-summary",
+    "content-replacement",
+    "data-flow-records",
+    "fork-context-ref",
+    "continued-in",
+    "marble-origami-commit",
+    "marble-origami-snapshot",
+    "speculation-accept",
+    "attribution-snapshot",
+    "saved_hook_context",
+    "session-name",
 ];
 
 /// Attachments that carry text of the user or of the world into the context.
 const TELLING_ATTACHMENTS: &[&str] = &[
-    "queued_command", "edited_text_file", "hook_additional_context", "hook_blocking_error", "plan_file_reference", "file",
-    "selected_lines_in_ide", "opened_file_in_ide", "diagnostics", "mcp_resource", "plan_mode_exit", "nested_memory",
+    "queued_command",
+    "edited_text_file",
+    "hook_additional_context",
+    "hook_blocking_error",
+    "plan_file_reference",
+    "file",
+    "selected_lines_in_ide",
+    "opened_file_in_ide",
+    "diagnostics",
+    "mcp_resource",
+    "plan_mode_exit",
+    "nested_memory",
 ];
 
 /// Reads a session's main file, then its sub-agents'.
@@ -186,7 +223,8 @@ impl Reader {
             return;
         }
         let mut extra = Map::new();
-        let from = wire.request_session_id.as_deref().or(wire.forked_from.as_ref().and_then(|f| f.session_id.as_deref()));
+        let from =
+            wire.request_session_id.as_deref().or(wire.forked_from.as_ref().and_then(|f| f.session_id.as_deref()));
         if let Some(from) = from.filter(|f| *f != self.session) {
             extra.insert("copied_from".to_owned(), from.into());
         }
@@ -440,10 +478,12 @@ impl Reader {
                     Some(t) => self.said(EventType::Message, "message", t, place, &turn, n),
                     None => continue,
                 },
-                Some("thinking" | "redacted_thinking") => match b.thinking.as_deref().filter(|t| !t.trim().is_empty()) {
-                    Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
-                    None => continue,
-                },
+                Some("thinking" | "redacted_thinking") => {
+                    match b.thinking.as_deref().filter(|t| !t.trim().is_empty()) {
+                        Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
+                        None => continue,
+                    }
+                }
                 Some("tool_use" | "server_tool_use" | "mcp_tool_use") => match self.call(wire, b, place, &turn, r) {
                     Some(e) => e,
                     None => continue,

@@ -26,10 +26,9 @@ pub(super) fn action(event: &Event) -> Action {
             };
             Action::Read { path, lines }
         }
-        "Grep" | "grep" | "Search" => Action::Search {
-            pattern: text("pattern").unwrap_or_default(),
-            path: text("path").or_else(|| text("glob")),
-        },
+        "Grep" | "grep" | "Search" => {
+            Action::Search { pattern: text("pattern").unwrap_or_default(), path: text("path").or_else(|| text("glob")) }
+        }
         "Glob" | "glob" => Action::List { path: text("path"), pattern: text("pattern") },
         "LS" | "ls" => Action::List { path: path(), pattern: None },
         "Edit" | "edit" => match path() {
@@ -71,7 +70,9 @@ pub(super) fn action(event: &Event) -> Action {
             let prompt = text("prompt").or_else(|| text("message")).or_else(|| text("content"));
             Action::Spawn { prompt: prompt.or_else(|| text("description")).unwrap_or_default() }
         }
-        "TodoWrite" | "TodoRead" | "TaskCreate" | "TaskUpdate" | "TaskList" | "TaskGet" | "EnterPlanMode" => Action::Plan,
+        "TodoWrite" | "TodoRead" | "TaskCreate" | "TaskUpdate" | "TaskList" | "TaskGet" | "EnterPlanMode" => {
+            Action::Plan
+        }
         "ExitPlanMode" | "exit_plan_mode" | "AskUserQuestion" => Action::Ask,
         "Skill" | "SlashCommand" | "ToolSearch" => {
             let name = ["skill", "command", "query"].iter().find_map(|k| text(k));
