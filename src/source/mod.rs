@@ -154,3 +154,8 @@ pub fn claim(path: &Path) -> anyhow::Result<Option<(&'static dyn Source, Vec<Tra
     }
     Ok(None)
 }
+
+/// The first line of a text that says something: a title where the agent gives none.
+fn first_line(text: &str) -> &str {
+    text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("")
+}

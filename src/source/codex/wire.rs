@@ -1,0 +1,159 @@
+//! Lines of a Codex rollout, clients 2025 to 0.169. One struct holds the union of the fields of all payload types: which
+//! stand there is decided line by line, never by version.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(super) type Text<'a> = Cow<'a, str>;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Line<'a> {
+    #[serde(borrow)]
+    pub timestamp: Option<Text<'a>>,
+    pub ordinal: Option<u64>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub payload: Option<Payload<'a>>,
+    pub metadata: Option<Metadata>,
+    /// Of lines of 2025 without a wrapper.
+    #[serde(borrow)]
+    pub record_type: Option<Text<'a>>,
+}
+
+/// Metadata of items (0.155 and later).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Metadata {
+    /// Number of the item in the thread's history.
+    pub history_sequence: Option<u64>,
+    /// Highest number that was in the request which produced the item: equal means one response.
+    pub sampled_through_sequence: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Payload<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
+    // session_meta
+    #[serde(borrow)]
+    pub timestamp: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub cwd: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub cli_version: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub originator: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub model_provider: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub parent_thread_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub forked_from_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub agent_nickname: Option<Text<'a>>,
+    pub subagent_history_start_ordinal: Option<u64>,
+    pub source: Option<Value>,
+    pub git: Option<Value>,
+    // turn_context, task_started, turn_aborted, thread_settings_applied
+    #[serde(borrow)]
+    pub turn_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub thread_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub thread_name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub model: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub reason: Option<Text<'a>>,
+    pub num_turns: Option<u64>,
+    pub turn_attribution: Option<Attribution>,
+    // items
+    #[serde(borrow)]
+    pub role: Option<Text<'a>>,
+    pub content: Option<Value>,
+    pub summary: Option<Value>,
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub namespace: Option<Text<'a>>,
+    pub arguments: Option<Value>,
+    pub input: Option<Value>,
+    #[serde(borrow)]
+    pub call_id: Option<Text<'a>>,
+    pub output: Option<Value>,
+    pub action: Option<Value>,
+    pub tools: Option<serde::de::IgnoredAny>,
+    // events
+    /// Of `user_message`, `agent_message`, `compacted`.
+    pub message: Option<Value>,
+    pub info: Option<Info>,
+    pub usage: Option<Tokens>,
+    pub item: Option<Item>,
+    pub exit_code: Option<i64>,
+    pub duration: Option<Value>,
+    pub success: Option<bool>,
+    pub changes: Option<Value>,
+    pub result: Option<Value>,
+    pub command: Option<Value>,
+    pub aggregated_output: Option<String>,
+    pub started_at_ms: Option<i64>,
+    pub completed_at_ms: Option<i64>,
+    #[serde(borrow)]
+    pub author: Option<Text<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Attribution {
+    pub turn_id: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Info {
+    pub total_token_usage: Option<Tokens>,
+    pub last_token_usage: Option<Tokens>,
+}
+
+#[derive(Deserialize, Default, PartialEq, Eq, Clone, Copy)]
+#[serde(default)]
+pub(super) struct Tokens {
+    pub input_tokens: Option<u64>,
+    pub cached_input_tokens: Option<u64>,
+    pub cache_write_input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    pub reasoning_output_tokens: Option<u64>,
+    pub total_tokens: Option<u64>,
+}
+
+/// `item_completed.item` (0.151 and later).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Item {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub id: Option<String>,
+    pub command: Option<Value>,
+    pub cwd: Option<String>,
+    pub status: Option<String>,
+    pub aggregated_output: Option<String>,
+    pub exit_code: Option<i64>,
+    pub duration: Option<Value>,
+    pub changes: Option<Value>,
+    pub server: Option<String>,
+    pub tool: Option<String>,
+    pub arguments: Option<Value>,
+    pub result: Option<Value>,
+    pub error: Option<Value>,
+    pub kind_of: Option<String>,
+    pub agent_thread_id: Option<String>,
+    pub receiver_thread_ids: Option<Vec<String>>,
+    pub process_id: Option<Value>,
+}
