@@ -87,7 +87,8 @@ impl Status {
         }
     }
 
-    fn from_str(s: &str) -> Option<Self> {
+    /// The status of that name.
+    pub fn from_name(s: &str) -> Option<Self> {
         Some(match s {
             "ok" => Self::Ok,
             "error" => Self::Error,
@@ -390,7 +391,7 @@ impl<'de> Deserialize<'de> for Event {
                         "tool_input" => e.tool_input = map.next_value()?,
                         "tool_output" => e.tool_output = map.next_value()?,
                         "status" => {
-                            e.status = map.next_value::<Option<String>>()?.and_then(|s| Status::from_str(&s));
+                            e.status = map.next_value::<Option<String>>()?.and_then(|s| Status::from_name(&s));
                         }
                         "exit_code" => e.exit_code = map.next_value()?,
                         "timestamp" => {

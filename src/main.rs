@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // a hook runs twice per tool call: it goes before the argument parser and never fails
-    if std::env::args_os().nth(1).is_some_and(|a| a == "hook") && std::env::args_os().len() == 2 {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|a| a == "hook") && args.next().is_none_or(|a| a != "--help" && a != "-h") {
         causetrace::command::hook::receive();
         return ExitCode::SUCCESS;
     }

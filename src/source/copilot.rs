@@ -1,5 +1,7 @@
 //! GitHub Copilot.
 
+pub(crate) mod hook;
+
 use std::path::{Path, PathBuf};
 
 use super::{Env, Report, Sink, Source, Transcript};

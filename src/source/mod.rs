@@ -10,6 +10,7 @@ pub mod claude_code;
 pub mod codex;
 pub mod continue_dev;
 pub mod copilot;
+pub mod hook;
 pub mod jsonl;
 pub mod opencode;
 mod report;

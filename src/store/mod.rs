@@ -2,15 +2,18 @@
 //!
 //! - [`append`](Store::append): one buffer, one write, under a lock; folders 0700, files 0600, never through a symlink.
 //! - [`read`](Store::read): events folded, with every problem by line.
+//! - [`unusable`]: what `hook` was given and could not use, for `doctor`.
 //! - [`index`]: what has been read from where, and a summary of each session; a cache that can be deleted at any time.
 //!
 //! Invariant: only this module writes, and nothing outside the store's folder.
 
 mod append;
 mod file_name;
+mod hooked;
 pub mod index;
 mod read;
 mod summary;
+pub mod unusable;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::hooked;
 use crate::event::Event;
 
 /// Something wrong with a line of the store.
@@ -64,6 +65,9 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
                 if event.agent.is_empty() {
                     event.agent = "unknown".to_owned();
                 }
+                // hooks give a prompt typed while the agent works the id of the one that it works on
+                let other = known.get(&event.event_id).and_then(|&i| hooked::other_prompt(&stored.events[i], &event));
+                event.event_id = other.unwrap_or(event.event_id);
                 match known.get(&event.event_id) {
                     Some(&i) => stored.events[i].fold(event),
                     None => {
@@ -81,6 +85,7 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
             }
         }
     }
+    hooked::complete(&mut stored);
     Ok(stored)
 }
 

@@ -43,7 +43,8 @@ impl Summary {
                 s.session_id.clone_from(&e.session_id);
                 s.agent.clone_from(&e.agent);
             }
-            s.events += 1;
+            // a session that was opened and left at once is known from a hook only, and is nothing to list
+            s.events += u64::from(!(e.from_hook() && e.event_type == EventType::Session));
             let end = e.timestamp.map(|t| {
                 let ms = i64::try_from(e.duration_ms.unwrap_or(0)).unwrap_or(0);
                 t.checked_add_signed(chrono::TimeDelta::try_milliseconds(ms).unwrap_or_default()).unwrap_or(t)

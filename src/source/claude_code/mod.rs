@@ -10,6 +10,7 @@
 //! - everything else by the uuid of its line.
 
 mod chain;
+pub(crate) mod hook;
 mod read;
 mod tools;
 mod wire;

@@ -728,7 +728,7 @@ fn attached(a: &Attachment<'_>) -> String {
 }
 
 /// The text of `<name>…</name>`.
-fn tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.split_once(&format!("<{name}>"))?.1;
     Some(rest.split_once(&format!("</{name}>"))?.0.trim())
 }
@@ -741,7 +741,7 @@ fn hooks_tell_prompt_id(version: &str) -> bool {
 }
 
 /// How a call ended, from the result's text where the client (before 2.1.260) has no field for it.
-fn ending(text: &str, failed: bool, denial: Option<&str>) -> Status {
+pub(super) fn ending(text: &str, failed: bool, denial: Option<&str>) -> Status {
     match denial {
         Some("interrupted") => return Status::Interrupted,
         Some(_) => return Status::Denied,
@@ -771,14 +771,14 @@ fn ending(text: &str, failed: bool, denial: Option<&str>) -> Status {
 }
 
 /// The code of `Exit code N` at the head of a failed result.
-fn exit_code(text: &str) -> Option<i64> {
+pub(super) fn exit_code(text: &str) -> Option<i64> {
     let rest = text.trim_start().strip_prefix("Error: ").unwrap_or(text.trim_start()).strip_prefix("Exit code ")?;
     let end = rest.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 
 /// `structuredPatch` as hunks with line numbers.
-fn hunks(patch: &Value) -> Vec<Value> {
+pub(super) fn hunks(patch: &Value) -> Vec<Value> {
     let mut out = Vec::new();
     for h in patch.as_array().into_iter().flatten() {
         let (mut before, mut after) = (String::new(), String::new());

@@ -8,6 +8,7 @@
 //! - a call: [`crate::id::call`] of the `call_id` (a hook's `tool_use_id`);
 //! - a prompt: [`prompt_id`] of the turn where the client tells it (0.118 and later).
 
+pub(crate) mod hook;
 mod output;
 mod read;
 mod tools;

@@ -13,13 +13,13 @@ pub(super) fn action(event: &Event) -> Action {
     let cwd = || text("workdir").or_else(|| event.cwd.clone());
     match event.tool_name.as_deref().unwrap_or("") {
         "exec_command" | "shell" | "local_shell" | "local_shell_call" | "shell_command" | "container.exec"
-        | "command" => {
+        | "command" | "Bash" => {
             let command = ["cmd", "command", "script"].iter().find_map(|k| input.get(k).map(command_line));
             let command = command.unwrap_or_default();
             patch_in_command(input).unwrap_or(Action::Run { command, cwd: cwd() })
         }
         "apply_patch" => {
-            let raw = input.as_str().map(str::to_owned).or_else(|| text("input")).or_else(|| text("patch"));
+            let raw = input.as_str().map(str::to_owned).or_else(|| text("input")).or_else(|| text("patch")).or_else(|| text("command"));
             let mut files = raw.map(|r| parse_apply_patch(&r)).unwrap_or_default();
             if files.is_empty() {
                 files = recorded(event);

@@ -1,0 +1,53 @@
+//! What Copilot CLI (1.0.102) and VS Code's agent tell hooks.
+//!
+//! Copilot CLI tells no id of any call, and nothing that its `events.jsonl` lacks; but `/rewind` deletes turns from that file.
+//! So its hook asks for one thing: that the file be read into the store at the end of each turn (`agentStop` names it).
+//! VS Code tells call ids (`tool_use_id`), which its session files have too, some with an ending of its own.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::{EventType, Status};
+use crate::id;
+use crate::source::hook::{Payload, Received, blocks_text, stamp, told_id};
+
+const AGENT: &str = "copilot";
+
+/// The lines that a payload becomes, and the file to read.
+pub(crate) fn received(p: Payload, now: DateTime<Utc>) -> Received {
+    let session = p.session().to_owned();
+    // a turn's end: told as `stopReason` (camel case, without a name), `stop_reason` or by name
+    let stop = p.stop_reason.is_some() || matches!(p.name(), "Stop" | "agentStop");
+    let file = p.transcript_path.as_deref().filter(|t| stop && t.ends_with("events.jsonl"));
+    let mut received = Received { transcript: file.map(PathBuf::from), ..Received::default() };
+    let (name, Some(call_id)) = (p.name(), p.tool_use_id.as_deref()) else {
+        if let ("UserPromptSubmit", Some(text)) = (p.name(), p.prompt.as_deref().filter(|t| !t.trim().is_empty())) {
+            let id = told_id(AGENT, &session, "prompt", &stamp(now).to_string(), text);
+            let mut e = p.event(AGENT, &session, id, EventType::UserInput);
+            e.timestamp = Some(now);
+            e.tool_input = Some(text.into());
+            received.events.push(e);
+        }
+        return received;
+    };
+    let call_id = call_id.split("__vscode-").next().unwrap_or(call_id);
+    let mut e = p.event(AGENT, &session, id::call(AGENT, &session, call_id), EventType::ToolCall);
+    e.call_id = Some(call_id.to_owned());
+    e.tool_name.clone_from(&p.tool_name);
+    e.tool_input.clone_from(&p.tool_input);
+    match name {
+        "PreToolUse" => {
+            e.timestamp = Some(now);
+            e.status = Some(Status::Running);
+        }
+        "PostToolUse" | "PostToolUseFailure" => {
+            e.extra.insert("ended_at".to_owned(), stamp(now));
+            e.status = Some(if name == "PostToolUse" { Status::Ok } else { Status::Error });
+            e.tool_output = p.tool_response.clone().or_else(|| p.error.clone()).map(blocks_text);
+        }
+        _ => return received,
+    }
+    received.events.push(e);
+    received
+}
