@@ -57,7 +57,8 @@ pub fn receive() {
 
 fn store() -> Option<Store> {
     let vars = std::env::var("CAUSETRACE_HOME").ok().map(|v| ("CAUSETRACE_HOME".to_owned(), v)).into_iter().collect();
-    let env = Env { home: dirs::home_dir().unwrap_or_default(), cwd: std::env::current_dir().unwrap_or_default(), vars };
+    let env =
+        Env { home: dirs::home_dir().unwrap_or_default(), cwd: std::env::current_dir().unwrap_or_default(), vars };
     Some(store_root(&env)).filter(|root| root.is_absolute()).map(Store::new)
 }
 

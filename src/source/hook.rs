@@ -187,7 +187,8 @@ mod tests {
     fn the_sender_is_known_by_what_only_it_writes() {
         let claude = r#"{"session_id":"s","transcript_path":"/h/.claude/projects/p/s.jsonl","hook_event_name":"SessionStart","model":"m"}"#;
         let codex = r#"{"session_id":"s","turn_id":"t","model":"m","transcript_path":"/h/.codex/sessions/rollout-x.jsonl","hook_event_name":"Stop"}"#;
-        let memories = r#"{"session_id":"s","turn_id":"t","model":"m","transcript_path":null,"hook_event_name":"Stop"}"#;
+        let memories =
+            r#"{"session_id":"s","turn_id":"t","model":"m","transcript_path":null,"hook_event_name":"Stop"}"#;
         let cli = r#"{"sessionId":"s","timestamp":1,"toolName":"view","toolArgs":{}}"#;
         let pascal = r#"{"hook_event_name":"PreToolUse","session_id":"s","timestamp":"2026-11-22T22:57:00.953Z"}"#;
         assert_eq!(of(claude), Sender::ClaudeCode);

@@ -45,7 +45,8 @@ fn drop_told_twice(stored: &mut Stored) {
     if told.is_empty() {
         return;
     }
-    let keep: Vec<bool> = stored.events.iter().map(|e| !(e.from_hook() && words(e) && told.contains(&key(e)))).collect();
+    let keep: Vec<bool> =
+        stored.events.iter().map(|e| !(e.from_hook() && words(e) && told.contains(&key(e)))).collect();
     let (mut events, mut lines) = (keep.iter(), keep.iter());
     stored.events.retain(|_| events.next() != Some(&false));
     stored.lines.retain(|_| lines.next() != Some(&false));

@@ -160,7 +160,8 @@ fn hooks_and_transcripts_of_recordings_agree() {
                 let claimed = &own[id];
                 with_parents += usize::from(!claimed.is_empty());
                 if !claimed.is_subset(&theirs[id]) {
-                    writeln!(wrong, "{name} {:?}: parents {claimed:?} here, {:?} there", e.tool_input, theirs[id]).unwrap();
+                    writeln!(wrong, "{name} {:?}: parents {claimed:?} here, {:?} there", e.tool_input, theirs[id])
+                        .unwrap();
                 }
             }
         }
@@ -238,9 +239,8 @@ fn whatever_comes_it_is_silent_and_succeeds() {
     let surrogate = br#"{"session_id":"s","hook_event_name":"PreToolUse","tool_name":"Bash","tool_use_id":"lone","tool_input":{"command":"\ud83d"}}"#;
     let numbers = br#"{"session_id":1,"hook_event_name":[],"tool_use_id":null}"#;
     let unknown = br#"{"session_id":"s","hook_event_name":"NotYetInvented"}"#;
-    let all: [&[u8]; 10] = [
-        &big, b"", b"\n", b"\x00\xff\xfe\x80junk", b"[1,2]", torn, &deep, surrogate, numbers, unknown,
-    ];
+    let all: [&[u8]; 10] =
+        [&big, b"", b"\n", b"\x00\xff\xfe\x80junk", b"[1,2]", torn, &deep, surrogate, numbers, unknown];
     for payload in all {
         let (said, ok) = run(home.path(), payload);
         let head = String::from_utf8_lossy(&payload[..payload.len().min(60)]).into_owned();

@@ -215,7 +215,10 @@ fn batch(p: Payload) -> Vec<Event> {
 /// How a call ended that never ran, by the text that the model got instead of a result.
 fn refusal(text: &str) -> Option<Status> {
     let first = text.lines().next().unwrap_or("");
-    if text.starts_with("<tool_use_error>") || first.contains(" needs approval. ") || first.contains(" requires approval") {
+    if text.starts_with("<tool_use_error>")
+        || first.contains(" needs approval. ")
+        || first.contains(" requires approval")
+    {
         return Some(if text.starts_with('<') { Status::Error } else { Status::Denied });
     }
     match ending(text, true, None) {

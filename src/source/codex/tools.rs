@@ -19,7 +19,12 @@ pub(super) fn action(event: &Event) -> Action {
             patch_in_command(input).unwrap_or(Action::Run { command, cwd: cwd() })
         }
         "apply_patch" => {
-            let raw = input.as_str().map(str::to_owned).or_else(|| text("input")).or_else(|| text("patch")).or_else(|| text("command"));
+            let raw = input
+                .as_str()
+                .map(str::to_owned)
+                .or_else(|| text("input"))
+                .or_else(|| text("patch"))
+                .or_else(|| text("command"));
             let mut files = raw.map(|r| parse_apply_patch(&r)).unwrap_or_default();
             if files.is_empty() {
                 files = recorded(event);
