@@ -1,0 +1,217 @@
+//! Opening the client's SQLite database without leaving a trace beside it.
+//!
+//! The client writes in WAL mode. Measured with SQLite 3.51 (rusqlite 0.42) and OpenCode 1.18: a `mode=ro` connection to a
+//! closed database creates `-wal` and `-shm` and leaves them; `immutable=1` does not see what is only in the `-wal`, and
+//! straight after the client's end everything may be there. So the way in depends on what stands beside the file.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use rusqlite::{Connection, OpenFlags};
+
+/// How long a database that another process has locked is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a database that changes while it is copied is copied again.
+const TRIES: usize = 5;
+
+/// An open database.
+pub(super) struct Database {
+    // closed before the copy is removed: fields are dropped in this order
+    pub(super) connection: Connection,
+    _copy: Option<PrivateCopy>,
+    path: PathBuf,
+    /// What stood there when it was opened without locks; none where SQLite guards against changes.
+    unguarded: Option<[Stamp; 2]>,
+}
+
+impl Database {
+    /// Opens it for reading in the way that changes nothing in its folder.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let stamps = [stamp(path), stamp(&beside(path, "-wal"))];
+        let (connection, copy, unguarded) = match way(path) {
+            Way::Immutable => (connect(path, "immutable=1", false)?, None, Some(stamps)),
+            Way::ReadOnly => (connect(path, "mode=ro", false)?, None, None),
+            Way::Copy => {
+                let copy = PrivateCopy::of(path)?;
+                (connect(&copy.file, "mode=rw", true)?, Some(copy), None)
+            }
+        };
+        connection.busy_timeout(PATIENCE)?;
+        Ok(Self { connection, _copy: copy, path: path.to_owned(), unguarded })
+    }
+
+    /// A client began to write while the file was read without locks: what was read may not fit together.
+    pub(super) fn was_disturbed(&self) -> bool {
+        self.unguarded.as_ref().is_some_and(|s| *s != [stamp(&self.path), stamp(&beside(&self.path, "-wal"))])
+    }
+}
+
+/// Runs `read` on the database, once more where a client began to write meanwhile.
+pub(super) fn with<T>(path: &Path, mut read: impl FnMut(&Database) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let first = Database::open(path)?;
+    let got = read(&first);
+    if first.was_disturbed() {
+        drop(first);
+        return read(&Database::open(path)?);
+    }
+    got
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// All is in the one file and nobody writes: no locks, nothing beside it.
+    Immutable,
+    /// A client has it open, or left its `-wal` and `-shm`.
+    ReadOnly,
+    /// SQLite would have to write beside it.
+    Copy,
+}
+
+fn way(path: &Path) -> Way {
+    let size = |ending: &str| fs::metadata(beside(path, ending)).map(|m| m.len()).ok();
+    // a rollback journal: a torn transaction that only a writer can take back
+    if size("-journal").is_some_and(|n| n > 0) {
+        return Way::Copy;
+    }
+    if size("-wal").is_none_or(|n| n == 0) {
+        return Way::Immutable;
+    }
+    let shm = beside(path, "-shm");
+    // opened for writing, not written: where that is refused, SQLite could not take its read lock
+    let lockable = fs::OpenOptions::new().write(true).open(&shm).is_ok();
+    let folder = path.parent().and_then(|p| fs::metadata(p).ok());
+    let writable = folder.is_none_or(|m| !m.permissions().readonly());
+    if lockable && writable { Way::ReadOnly } else { Way::Copy }
+}
+
+fn connect(path: &Path, mode: &str, write: bool) -> anyhow::Result<Connection> {
+    let access = if write { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+    let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Some(name) = path.to_str() else { bail!("{} is no UTF-8 path", path.display()) };
+    Connection::open_with_flags(uri(name, mode), flags).with_context(|| format!("cannot open {name}"))
+}
+
+/// The path as SQLite's `file:` URI.
+fn uri(path: &str, mode: &str) -> String {
+    let mut out = String::from("file:");
+    // `C:\x` is `file:///C:/x`
+    let slashed = if cfg!(windows) { path.replace('\\', "/") } else { path.to_owned() };
+    if slashed.as_bytes().get(1) == Some(&b':') {
+        out.push_str("///");
+    }
+    for c in slashed.chars() {
+        match c {
+            '%' => out.push_str("%25"),
+            '?' => out.push_str("%3f"),
+            '#' => out.push_str("%23"),
+            c => out.push(c),
+        }
+    }
+    out.push('?');
+    out.push_str(mode);
+    out
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+type Stamp = Option<(u64, SystemTime)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.len(), meta.modified().ok()?))
+}
+
+/// A copy of a database in a folder that only this user can look into; removed when dropped. It holds whatever the
+/// database holds, credentials too.
+struct PrivateCopy {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl PrivateCopy {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let folder = private_folder()?;
+        let copy = Self { file: folder.join("copy.db"), folder };
+        let parts = ["", "-wal", "-journal"];
+        let stamps = || parts.map(|ending| stamp(&beside(path, ending)));
+        for _ in 0..TRIES {
+            let before = stamps();
+            for (ending, there) in parts.iter().zip(&before) {
+                let to = beside(&copy.file, ending);
+                if there.is_some() {
+                    fs::copy(beside(path, ending), &to).with_context(|| format!("cannot copy {}", path.display()))?;
+                    make_writable(&to)?;
+                } else {
+                    // a leftover of the try before
+                    let _ = fs::remove_file(&to);
+                }
+            }
+            if stamps() == before {
+                return Ok(copy);
+            }
+        }
+        bail!("{} changes faster than it can be copied", path.display())
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        // nothing can be done about a failure here, and nothing depends on it
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn private_folder() -> anyhow::Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let base = std::env::temp_dir();
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for _ in 0..100 {
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = base.join(format!("causetrace-{}-{n}", std::process::id()));
+        // fails where anything of that name exists, a link of somebody else too
+        match builder.create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot create {}", folder.display())),
+        }
+    }
+    bail!("no free folder name in {}", base.display())
+}
+
+/// `fs::copy` takes the permissions over; SQLite must be able to work on the copy.
+fn make_writable(file: &Path) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+    }
+    #[cfg(not(unix))]
+    {
+        let mut permissions = fs::metadata(file)?.permissions();
+        permissions.set_readonly(false);
+        fs::set_permissions(file, permissions)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_a_uri() {
+        assert_eq!(uri("/a b/c?d#e%f.db", "mode=ro"), "file:/a b/c%3fd%23e%25f.db?mode=ro");
+        assert_eq!(uri("C:/x.db", "immutable=1"), "file:///C:/x.db?immutable=1");
+    }
+}

@@ -1,0 +1,242 @@
+//! Sessions in files: the JSON storage of clients before 1.2, and what `opencode export` writes.
+//!
+//! `storage/session/<project>/<session>.json`, `storage/message/<session>/<message>.json`,
+//! `storage/part/<message>/<part>.json`: the same JSON as in the database, with the ids inside. Client 1.2.1 takes them over
+//! into the database and leaves them in place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::wire::{Message, Part, Record, Records, Session, Task, after};
+use super::{AGENT, ends_with};
+use crate::source::Transcript;
+use crate::source::jsonl::document;
+
+/// One session of a storage folder.
+pub(super) struct Storage {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+/// The JSON files in a folder, by name.
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|e| e.path()).filter(|p| ends_with(p, ".json")).collect();
+    files.sort();
+    files
+}
+
+fn parse<T: DeserializeOwned>(file: &Path) -> Result<T, String> {
+    let name = || file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let bytes = fs::read(file).map_err(|e| format!("{}: {e}", name()))?;
+    document(&bytes).map_err(|e| format!("{}: {e}", name()))
+}
+
+impl Storage {
+    /// The session of a file `storage/session/<project>/<session>.json`; none where it does not stand in such a folder.
+    pub(super) fn of(file: &Path) -> Option<Self> {
+        let sessions = file.parent()?.parent()?;
+        let folder = sessions.parent()?;
+        (sessions.file_name()? == "session" && folder.join("message").is_dir())
+            .then(|| Self { folder: folder.to_owned(), file: file.to_owned() })
+    }
+
+    fn messages_of(&self, session: &str) -> PathBuf {
+        self.folder.join("message").join(session)
+    }
+
+    /// Messages of a session in order, with the bad ones apart.
+    fn messages(&self, session: &str) -> (Vec<Message>, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut messages: Vec<Message> = Vec::new();
+        for file in json_files(&self.messages_of(session)) {
+            match parse::<Message>(&file) {
+                Ok(m) => messages.push(m),
+                Err(e) => problems.push(e),
+            }
+        }
+        messages.sort_by(|a, b| (a.time.created, &a.id).cmp(&(b.time.created, &b.id)));
+        (messages, problems)
+    }
+
+    fn parts(&self, message: &str, problems: &mut Vec<String>) -> Vec<Part> {
+        let folder = self.folder.join("part");
+        let mut files = json_files(&folder.join(message));
+        let flat = files.is_empty();
+        if flat {
+            // one published layout has all parts in one folder
+            files = json_files(&folder);
+        }
+        let mut parts = Vec::new();
+        for file in files {
+            match parse::<Value>(&file) {
+                Ok(v) if flat && v.get("messageID").and_then(Value::as_str) != Some(message) => {}
+                Ok(v) => match Part::deserialize(v) {
+                    Ok(part) => parts.push(part),
+                    Err(e) => problems.push(format!("{}: {e}", file.display())),
+                },
+                Err(e) => problems.push(e),
+            }
+        }
+        parts.sort_by_cached_key(|p| after(message, &p.id));
+        parts
+    }
+
+    /// Size and time of the session's file, of its newest messages and of their parts.
+    fn fingerprint(&self, session: &str) -> String {
+        let stamp = |p: &Path| {
+            let meta = fs::metadata(p).ok()?;
+            Some((meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros(), meta.len()))
+        };
+        let files = json_files(&self.messages_of(session));
+        let count = files.len();
+        let mut newest: Vec<_> = files.into_iter().filter_map(|f| Some((stamp(&f)?, f))).collect();
+        newest.sort_unstable();
+        let last = newest.last().map_or(0, |((time, _), _)| *time);
+        let recent = newest.iter().rev().take(3).filter_map(|(_, f)| f.file_stem());
+        let parts: Vec<_> =
+            recent.flat_map(|id| json_files(&self.folder.join("part").join(id))).filter_map(|p| stamp(&p)).collect();
+        let (time, size) = stamp(&self.file).unwrap_or_default();
+        let changed = parts.iter().map(|(t, _)| *t).max().unwrap_or(0);
+        format!("{size}:{time}:{count}:{last}:{}:{changed}", parts.len())
+    }
+}
+
+/// The sessions of a storage folder whose ids `known` does not say to be elsewhere.
+pub(super) fn stored(storage: &Path, known: impl Fn(&str) -> bool) -> Vec<Transcript> {
+    let projects = fs::read_dir(storage.join("session")).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for file in projects.flat_map(|project| json_files(&project.path())) {
+        let id = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !known(&id) {
+            found.extend(stored_session(&file));
+        }
+    }
+    found
+}
+
+/// The session of one file of a storage folder.
+pub(super) fn stored_session(file: &Path) -> Option<Transcript> {
+    let storage = Storage::of(file)?;
+    let session = parse::<Session>(file).ok().filter(|s| !s.id.is_empty())?;
+    let mut transcript = Transcript::of_file(AGENT, file, Some(session.id.clone()))?;
+    transcript.fingerprint = storage.fingerprint(&session.id);
+    Some(transcript)
+}
+
+impl Records for Storage {
+    fn session(&self) -> anyhow::Result<Session> {
+        parse(&self.file).map_err(anyhow::Error::msg)
+    }
+
+    fn each(&self, take: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
+        let (messages, problems) = self.messages(&self.session()?.id);
+        if !problems.is_empty() {
+            take(Record { problems, ..Record::default() });
+        }
+        for message in messages {
+            let mut problems = Vec::new();
+            let parts = self.parts(&message.id, &mut problems);
+            take(Record { message, parts, problems, ..Record::default() });
+        }
+        Ok(())
+    }
+
+    fn tasks(&self, parent: &str, child: &str) -> Vec<Task> {
+        let (messages, _) = self.messages(parent);
+        let mut found = Vec::new();
+        for part in messages.iter().flat_map(|m| self.parts(&m.id, &mut Vec::new())) {
+            let Some(state) = part.state else { continue };
+            if state.metadata.get("sessionId").and_then(Value::as_str) == Some(child) {
+                found.push(Task { part: part.id, start: state.time.start.unwrap_or(0), end: state.time.end });
+            }
+        }
+        found
+    }
+
+    fn said(&self, session: &str) -> Vec<(i64, String)> {
+        let (messages, _) = self.messages(session);
+        let agents = messages.iter().filter(|m| m.role == "assistant");
+        let parts = agents.flat_map(|m| self.parts(&m.id, &mut Vec::new()).into_iter().map(|p| (m.time.created, p)));
+        parts
+            .filter(|(_, p)| p.kind == "text" && p.text.as_deref().is_some_and(|t| !t.is_empty()))
+            .map(|(created, p)| (p.time.and_then(|t| t.start).or(created).unwrap_or(0), p.id))
+            .collect()
+    }
+}
+
+/// A file written by `opencode export`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ExportFile {
+    info: Value,
+    messages: Vec<ExportMessage>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ExportMessage {
+    info: Value,
+    parts: Vec<Value>,
+}
+
+/// A session that `opencode export` wrote: it alone, without the sessions of its sub-agents.
+pub(super) struct Export {
+    session: Value,
+    messages: Vec<ExportMessage>,
+}
+
+/// Whether the first bytes of a file are an export's. The order of keys is the client's.
+pub(super) fn is_export(head: &[u8]) -> bool {
+    let has = |mark: &str| memchr::memmem::find(head, mark.as_bytes()).is_some();
+    head.trim_ascii_start().starts_with(b"{") && has("\"info\"") && has("\"messages\"") && has("\"projectID\"")
+}
+
+impl Export {
+    pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let parsed: ExportFile = document(&bytes).map_err(anyhow::Error::msg)?;
+        Ok(Self { session: parsed.info, messages: parsed.messages })
+    }
+}
+
+impl Records for Export {
+    fn session(&self) -> anyhow::Result<Session> {
+        Session::deserialize(&self.session).context("no session in the export")
+    }
+
+    fn each(&self, take: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
+        let created = |m: &ExportMessage| m.info["time"]["created"].as_i64();
+        let mut order: Vec<&ExportMessage> = self.messages.iter().collect();
+        // stable: equal times keep the order of the file
+        order.sort_by_key(|m| created(m));
+        for exported in order {
+            let mut record = Record::default();
+            match Message::deserialize(&exported.info) {
+                Ok(message) => record.message = message,
+                Err(e) => record.problems.push(format!("message: {e}")),
+            }
+            for part in &exported.parts {
+                match Part::deserialize(part) {
+                    Ok(part) => record.parts.push(part),
+                    Err(e) => record.problems.push(format!("part: {e}")),
+                }
+            }
+            take(record);
+        }
+        Ok(())
+    }
+
+    fn tasks(&self, _parent: &str, _child: &str) -> Vec<Task> {
+        Vec::new()
+    }
+
+    fn said(&self, _session: &str) -> Vec<(i64, String)> {
+        Vec::new()
+    }
+}
