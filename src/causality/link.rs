@@ -1,26 +1,677 @@
-//! The linker.
+//! The pass: one lane per agent, its steps in order, each call's proposals weighed and decided.
+//!
+//! A call's candidates are steps of earlier turns of the same agent that are still in its context. What decides is (a) the
+//! turn, (b) what kind of act the call is, (c) for each kind a few exact questions to the index: which edits came since the
+//! last such run, who last showed the text that is replaced, who showed `path:line`, what was the latest reason to act.
 
-use super::{Cause, Kind, Links};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use rayon::prelude::*;
+
+use super::act::{Act, Group, Kind, body};
+use super::files::compat;
+use super::index::{Index, name_key};
+use super::rules::Rule;
+use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
+use super::tokens::{line_hash, scan, telling_lines};
+use super::{Cause, Evidence, Links};
 use crate::action::Action;
 use crate::event::{Event, EventType};
 
+/// An edge below this confidence is not reported; the primary always is.
+const FLOOR: f32 = 0.50;
+/// At most so many causes beside verified edits and sources of replaced text.
+const CAP: usize = 4;
+
 /// The causes of every tool call. `events` are folded and in causal order; `action_of` says what a call does.
 pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
-    let mut last: Option<usize> = None;
-    let mut links = Vec::with_capacity(events.len());
+    let mut links: Links = vec![Vec::new(); events.len()];
+    let actions: Vec<Action> = events.iter().map(action_of).collect();
+    let acts: Vec<Option<Act>> =
+        events.par_iter().zip(&actions).map(|(e, a)| e.is_call().then(|| Act::of(e, a))).collect();
+    let mut lanes: HashMap<(&str, Option<&str>), Vec<usize>> = HashMap::new();
     for (i, e) in events.iter().enumerate() {
-        let _ = action_of;
-        let mut causes = Vec::new();
-        if e.is_call()
-            && let Some(event) = last
-        {
-            let kind = if events[event].event_type == EventType::UserInput { Kind::Prompt } else { Kind::Order };
-            causes.push(Cause { event, kind, confidence: 0.3, rule: "previous", evidence: None });
-        }
-        if e.is_call() || e.event_type == EventType::UserInput {
-            last = Some(i);
-        }
-        links.push(causes);
+        lanes.entry((&e.session_id, e.agent_id.as_deref())).or_default().push(i);
+    }
+    let decided: Vec<Vec<(usize, Vec<Cause>)>> =
+        lanes.into_par_iter().map(|(_, members)| Lane::new(events, &acts, &members).run()).collect();
+    for (i, causes) in decided.into_iter().flatten() {
+        links[i] = causes;
     }
     links
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// The user's words.
+    Prompt,
+    /// Injected text that instructs: a skill, a command, the summary of a compaction.
+    Meta,
+    /// Injected text that only tells something.
+    Noise,
+    Call,
+}
+
+/// A step of a lane.
+pub(super) struct Step<'a> {
+    pub event: usize,
+    pub what: What,
+    pub turn: usize,
+    pub text: std::borrow::Cow<'a, str>,
+}
+
+/// What is known of a prompt.
+#[derive(Default)]
+pub(super) struct Prompt {
+    /// With single blanks.
+    pub squeezed: String,
+    pub asks: BTreeSet<Category>,
+    pub agrees: bool,
+    /// Hashes of its words.
+    pub words: HashSet<u64>,
+}
+
+/// A proposal: the rule, how strongly it applies (0 to 1), and the text it rests on.
+pub(super) type Proposal = (Rule, f32, Option<String>);
+
+/// One agent's steps.
+pub(super) struct Lane<'a> {
+    pub events: &'a [Event],
+    pub steps: Vec<Step<'a>>,
+    acts_all: &'a [Option<Act>],
+    pub index: Index,
+    /// The first step that is still in the context.
+    pub view: usize,
+    // what finished calls left behind
+    pub turns: Vec<Vec<usize>>,
+    /// Number of turns when the latest prompt came.
+    pub turns_before_prompt: usize,
+    pub prompts: Vec<usize>,
+    pub metas: Vec<usize>,
+    pub about: HashMap<usize, Prompt>,
+    pub checks: Vec<(usize, Check)>,
+    pub norm: HashMap<String, Vec<usize>>,
+    pub recent_norms: VecDeque<(HashSet<u64>, String)>,
+    pub edits: Vec<usize>,
+    pub changes: Vec<usize>,
+    pub verified_by: HashMap<usize, Vec<usize>>,
+    pub gone: HashSet<usize>,
+    pub runs: Vec<usize>,
+    pub open: Vec<(usize, BTreeSet<Category>)>,
+    pub poll_source: HashMap<usize, usize>,
+    pub poll_ids: HashMap<String, usize>,
+    pub reason: HashMap<usize, usize>,
+    pub follows: HashMap<usize, usize>,
+    pub how_known: HashSet<u64>,
+    pub wrote: HashMap<u64, usize>,
+    pub asks: Vec<usize>,
+    pub ran_at: Vec<usize>,
+    pub thrown: HashMap<String, usize>,
+    pub primary: HashMap<usize, usize>,
+    proposals: Vec<(usize, Vec<Proposal>)>,
+    now: usize,
+}
+
+impl<'a> Lane<'a> {
+    fn new(events: &'a [Event], acts: &'a [Option<Act>], members: &[usize]) -> Self {
+        let mut steps: Vec<Step<'a>> = Vec::new();
+        let mut turn = 0;
+        let mut last: Option<&str> = None;
+        for &i in members {
+            let e = &events[i];
+            let what = match &e.event_type {
+                EventType::ToolCall => What::Call,
+                EventType::UserInput => What::Prompt,
+                EventType::ContextUpdate if instructs(e) => What::Meta,
+                EventType::ContextUpdate => What::Noise,
+                _ => {
+                    // words of a response keep its turn open
+                    continue;
+                }
+            };
+            let same = what == What::Call && e.turn_id.is_some() && e.turn_id.as_deref() == last;
+            if !same {
+                turn += 1;
+            }
+            last = if what == What::Call { e.turn_id.as_deref() } else { None };
+            let text = if what == What::Call { e.output_text() } else { e.input_text() };
+            steps.push(Step { event: i, what, turn, text });
+        }
+        Self {
+            events,
+            steps,
+            acts_all: acts,
+            index: Index::default(),
+            view: 0,
+            turns: Vec::new(),
+            turns_before_prompt: 0,
+            prompts: Vec::new(),
+            metas: Vec::new(),
+            about: HashMap::new(),
+            checks: Vec::new(),
+            norm: HashMap::new(),
+            recent_norms: VecDeque::new(),
+            edits: Vec::new(),
+            changes: Vec::new(),
+            verified_by: HashMap::new(),
+            gone: HashSet::new(),
+            runs: Vec::new(),
+            open: Vec::new(),
+            poll_source: HashMap::new(),
+            poll_ids: HashMap::new(),
+            reason: HashMap::new(),
+            follows: HashMap::new(),
+            how_known: HashSet::new(),
+            wrote: HashMap::new(),
+            asks: Vec::new(),
+            ran_at: Vec::new(),
+            thrown: HashMap::new(),
+            primary: HashMap::new(),
+            proposals: Vec::new(),
+            now: 0,
+        }
+    }
+
+    /// The act of a call; of other steps none.
+    pub(super) fn act(&self, n: usize) -> Option<&'a Act> {
+        self.acts_all.get(self.steps[n].event)?.as_ref()
+    }
+
+    /// Whether a step is a call that satisfies `f`.
+    pub(super) fn is(&self, n: usize, f: impl Fn(&Act) -> bool) -> bool {
+        self.act(n).is_some_and(f)
+    }
+
+    pub(super) fn event(&self, n: usize) -> &'a Event {
+        &self.events[self.steps[n].event]
+    }
+
+    /// The output of a call without its header, the text of another step.
+    pub(super) fn shown(&self, n: usize) -> &str {
+        if self.steps[n].what == What::Call { body(&self.steps[n].text) } else { &self.steps[n].text }
+    }
+
+    /// Proposes a cause of the call that is looked at.
+    pub(super) fn put(&mut self, cause: usize, rule: Rule, strength: f32, span: Option<String>) {
+        if cause < self.view || self.steps[cause].turn >= self.steps[self.now].turn || strength <= 0.0 {
+            return;
+        }
+        let strength = strength.min(1.0);
+        let at = match self.proposals.iter().position(|(c, _)| *c == cause) {
+            Some(at) => at,
+            None => {
+                self.proposals.push((cause, Vec::new()));
+                self.proposals.len() - 1
+            }
+        };
+        let list = &mut self.proposals[at].1;
+        match list.iter_mut().find(|(r, ..)| *r == rule) {
+            Some(old) if old.1 < strength => *old = (rule, strength, span),
+            Some(_) => {}
+            None => list.push((rule, strength, span)),
+        }
+    }
+
+    /// The proposals so far.
+    pub(super) fn proposed(&self) -> &[(usize, Vec<Proposal>)] {
+        &self.proposals
+    }
+
+    fn run(mut self) -> Vec<(usize, Vec<Cause>)> {
+        let mut out = Vec::new();
+        let mut queue: VecDeque<usize> = VecDeque::new();
+        for n in 0..self.steps.len() {
+            while let Some(&m) = queue.front().filter(|m| self.steps[**m].turn < self.steps[n].turn) {
+                queue.pop_front();
+                self.enter(m);
+            }
+            queue.push_back(n);
+            if self.steps[n].what == What::Call {
+                self.now = n;
+                self.proposals.clear();
+                self.propose(n);
+                out.push((self.steps[n].event, self.decide(n)));
+            } else {
+                self.prompt(n);
+            }
+        }
+        out
+    }
+
+    /// A prompt or an injected text comes into the context.
+    fn prompt(&mut self, n: usize) {
+        let e = self.event(n);
+        if e.extra.get("compaction").and_then(serde_json::Value::as_bool) == Some(true) {
+            // what came before is no longer seen; the summary stands for it
+            self.view = n;
+            self.open.clear();
+        }
+        match self.steps[n].what {
+            What::Prompt => {
+                let text = &self.steps[n].text;
+                let about = Prompt::of(text);
+                self.about.insert(n, about);
+                self.prompts.push(n);
+                self.open.clear();
+                self.turns_before_prompt = self.turns.len();
+            }
+            What::Meta => self.metas.push(n),
+            What::Noise | What::Call => {}
+        }
+    }
+
+    /// The latest prompt that is still in view.
+    pub(super) fn last_prompt(&self) -> Option<usize> {
+        self.prompts.last().copied().filter(|p| *p >= self.view && self.steps[*p].turn < self.steps[self.now].turn)
+    }
+
+    /// Turns with calls since the latest prompt.
+    pub(super) fn since(&self) -> &[Vec<usize>] {
+        let from = if self.prompts.is_empty() { 0 } else { self.turns_before_prompt };
+        &self.turns[from.min(self.turns.len())..]
+    }
+
+    /// The calls of the turn before, seen through bookkeeping; the bookkeeping itself where nothing else came.
+    pub(super) fn previous(&self) -> Vec<usize> {
+        let since = self.since();
+        let worked = |t: &Vec<usize>| t.iter().any(|m| self.is(*m, |a| a.kind != Kind::Todo));
+        match since.iter().rev().take(64).find(|t| worked(t)) {
+            Some(turn) => turn.iter().copied().filter(|m| self.is(*m, |a| a.kind != Kind::Todo)).collect(),
+            None => since.last().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Nothing but bookkeeping came since the prompt.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.since().iter().rev().take(64).any(|t| t.iter().any(|m| self.is(*m, |a| a.kind != Kind::Todo)))
+    }
+
+    /// A step whose turn is over enters the index, and leaves its mark on the state.
+    fn enter(&mut self, n: usize) {
+        let Some(a) = self.act(n) else {
+            let text = std::mem::take(&mut self.steps[n].text);
+            self.index.show(&text, n);
+            for l in telling_lines(&text) {
+                self.index.add_line(line_hash(l), n, true);
+            }
+            self.steps[n].text = text;
+            return;
+        };
+        if a.kind != Kind::Todo {
+            self.index.coin(&a.need, n, true);
+            self.index.coin(&a.new, n, true);
+            for p in &a.paths {
+                if !self.index.knows_path(p) {
+                    self.index.add_path(p, n);
+                }
+            }
+        }
+        self.index.coin(&a.new, n, false);
+        if !(a.failed && a.kind == Kind::Edit) {
+            for e in &a.edits {
+                self.index.edited.entry(name_key(&e.path)).or_default().push((n as u32, e.path.as_str().into()));
+                for l in &e.added {
+                    self.index.add_line(line_hash(l), n, false);
+                }
+            }
+        }
+        let text = std::mem::take(&mut self.steps[n].text);
+        self.index.show(body(&text), n);
+        for (_, place) in &a.searches {
+            self.index.show_numbers(place, body(&text), n);
+        }
+        for (path, from, to) in &a.reads {
+            let list = self.index.reads.entry(name_key(path)).or_default();
+            list.push((n as u32, *from, *to, path.as_str().into()));
+            if list.len() > 96 {
+                list.remove(0);
+            }
+        }
+        self.remember(n, a, &text);
+        self.steps[n].text = text;
+    }
+
+    fn remember(&mut self, n: usize, a: &'a Act, text: &str) {
+        for c in &a.checks {
+            self.checks.push((n, c.clone()));
+        }
+        let norm = squeeze(&a.norm);
+        if !self.norm.contains_key(&norm) {
+            let words = norm_words(&norm);
+            self.recent_norms.push_back((words, norm.clone()));
+            if self.recent_norms.len() > 60 {
+                self.recent_norms.pop_front();
+            }
+        }
+        self.norm.entry(norm).or_default().push(n);
+        if !a.edits.is_empty() && !(a.failed && a.kind == Kind::Edit) && !a.scratch {
+            self.edits.push(n);
+            let mut fresh = Vec::new();
+            scan(&a.new, |w| {
+                if w.weight >= 1.0 {
+                    fresh.push(w.hash);
+                }
+            });
+            for hash in fresh {
+                self.wrote.insert(hash, n);
+            }
+        }
+        let changes_git = a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
+        if a.group == Group::Edit || a.is_shell(&[ShellKind::Vcs]) || changes_git {
+            self.changes.push(n);
+        }
+        let turn = self.steps[n].turn;
+        match self.turns.last_mut() {
+            Some(t) if t.first().is_some_and(|m| self.steps[*m].turn == turn) => t.push(n),
+            _ => self.turns.push(vec![n]),
+        }
+        if a.kind == Kind::Ask && !a.failed {
+            self.asks.push(n);
+        }
+        if a.is_shell(&[ShellKind::Run, ShellKind::Test, ShellKind::Lint, ShellKind::Build]) {
+            self.ran_at.push(n);
+        }
+        if !a.looks() && a.group != Group::Edit {
+            self.how_known.extend(super::check::how_words(a).into_iter().map(|(h, _)| h));
+        }
+        for id in poll_ids(self.event(n), text) {
+            self.poll_ids.entry(id).or_insert(n);
+        }
+        let source = self.poll_source.get(&n).copied().unwrap_or(n);
+        let categories = self.act(source).map(Act::categories).unwrap_or_default();
+        if !categories.is_empty() {
+            if a.failed {
+                self.open.push((n, categories));
+            } else if !still_running(text) {
+                self.open.retain(|(_, c)| c.is_disjoint(&categories));
+            }
+        } else {
+            let quiet = |g: &String| matches!(g.as_str(), "status" | "branch" | "commit" | "log" | "diff");
+            let tells = a.is_shell(&[ShellKind::Run, ShellKind::Inspect, ShellKind::FileOp]) || a.kind == Kind::Other;
+            if tells && !a.git.iter().any(quiet) && body(text).trim().len() > 30 {
+                self.runs.push(n);
+            }
+        }
+    }
+
+    fn propose(&mut self, n: usize) {
+        let Some(a) = self.act(n) else { return };
+        let last_prompt = self.last_prompt();
+        let after_prompt = |m: &usize| last_prompt.is_none_or(|p| *m > p);
+        let meta = self.metas.last().copied().filter(after_prompt).filter(|m| *m >= self.view);
+        let fresh = self.is_fresh();
+        let previous = self.previous();
+        if let Some(meta) = meta {
+            let turns = self.turns.iter().rev().take_while(|t| t.first().is_some_and(|m| *m > meta)).take(3).count();
+            if turns <= 1 {
+                self.put(meta, Rule::Meta, if turns == 0 { 1.0 } else { 0.8 }, None);
+            }
+            if turns == 0 {
+                return;
+            }
+        } else if let (true, Some(p)) = (fresh, last_prompt) {
+            self.put(p, Rule::PromptFirst, 1.0, None);
+        }
+        if a.kind == Kind::Poll && self.poll(n, a) {
+            return;
+        }
+        if a.kind == Kind::Todo {
+            self.bookkeeping(&previous, fresh);
+            return;
+        }
+        if let [.., last] = self.since()
+            && let [one] = last.as_slice()
+            && self.is(*one, |a| a.kind == Kind::Todo)
+            && !fresh
+        {
+            let one = *one;
+            self.put(one, Rule::TodoPlan, 1.0, None);
+        }
+        match a.group {
+            Group::Edit => self.edit_rules(n, a, &previous, fresh),
+            Group::Check => self.check_rules(n, a, &previous),
+            Group::Explore => {}
+        }
+        self.repeat_rules(a, &previous, fresh);
+        if a.group == Group::Explore {
+            self.explore_rules(n, a, &previous, fresh);
+        }
+        self.mark_gone(a);
+        if self.proposals.is_empty() {
+            match (previous.last(), last_prompt) {
+                (Some(&m), _) => self.put(m, Rule::PrevSingle, 1.0, None),
+                (None, Some(p)) => self.put(p, Rule::PromptFirst, 1.0, None),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn poll(&mut self, n: usize, a: &Act) -> bool {
+        let mut found = false;
+        for id in a.poll.iter().filter(|id| id.len() > 1) {
+            let Some(&source) = self.poll_ids.get(id).filter(|m| self.steps[**m].turn < self.steps[n].turn) else { continue };
+            self.put(source, Rule::Poll, 1.0, Some(id.clone()));
+            self.poll_source.insert(n, source);
+            let polls_it = |m: &usize| self.poll_source.get(m) == Some(&source) && *m != n;
+            let recent = self.turns.iter().rev().take(3).flatten().copied().filter(polls_it).max();
+            if let Some(again) = recent {
+                self.put(again, Rule::PollAgain, 1.0, Some(id.clone()));
+            }
+            found = true;
+        }
+        found && !self.proposals.is_empty()
+    }
+
+    fn bookkeeping(&mut self, previous: &[usize], fresh: bool) {
+        let done: Vec<usize> = previous.to_vec();
+        let last = done.last().copied();
+        if fresh {
+            if let Some(list) = self.since().last().and_then(|t| t.last()).copied() {
+                self.put(list, Rule::Todo, 1.0, None);
+            }
+            return;
+        }
+        for m in done {
+            self.put(m, Rule::Todo, if Some(m) == last { 1.0 } else { 0.5 }, None);
+        }
+    }
+
+    /// Edits whose text this one took away again count no longer.
+    fn mark_gone(&mut self, a: &Act) {
+        if a.failed {
+            return;
+        }
+        let mut gone = Vec::new();
+        for e in &a.edits {
+            let added: HashSet<&str> = e.added.iter().map(String::as_str).collect();
+            let taken: HashSet<&str> = e.removed.iter().map(String::as_str).filter(|l| !added.contains(l)).collect();
+            if taken.is_empty() {
+                continue;
+            }
+            for &m in self.edits.iter().rev().take(12) {
+                if let Some([other]) = self.act(m).map(|b| b.edits.as_slice())
+                    && compat(&e.path, &other.path) > 0
+                    && !other.added.is_empty()
+                {
+                    let lines: HashSet<&str> = other.added.iter().map(String::as_str).collect();
+                    let left = lines.iter().filter(|l| taken.contains(**l)).count();
+                    if left * 10 >= lines.len() * 6 {
+                        gone.push(m);
+                    }
+                }
+            }
+        }
+        self.gone.extend(gone);
+    }
+
+    /// Weighs the proposals: confidence by noisy-or of the rules' `p`, the primary by their `r`.
+    fn decide(&mut self, n: usize) -> Vec<Cause> {
+        let mut weighed: Vec<(usize, f32, f32)> = Vec::with_capacity(self.proposals.len());
+        for (m, list) in &self.proposals {
+            let mut open = 1.0f32;
+            let mut strong: Vec<f32> = Vec::with_capacity(list.len());
+            for (rule, x, _) in list {
+                let w = rule.weights();
+                open *= 1.0 - w.p * x;
+                strong.push(w.r * x);
+            }
+            strong.sort_by(|a, b| b.total_cmp(a));
+            let score: f32 = strong.iter().zip(0i32..).map(|(v, i)| v * 0.5f32.powi(i)).sum();
+            weighed.push((*m, (1.0 - open).min(0.98), score));
+        }
+        let Some(&(primary, ..)) = weighed.iter().max_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0))) else {
+            return Vec::new();
+        };
+        self.primary.insert(n, primary);
+        weighed.retain(|(m, confidence, _)| *m == primary || *confidence >= FLOOR);
+        weighed.sort_by(|a, b| (b.0 == primary).cmp(&(a.0 == primary)).then(b.1.total_cmp(&a.1)).then(b.0.cmp(&a.0)));
+        let bound = |m: usize| {
+            let list = self.proposals.iter().find(|(c, _)| *c == m);
+            list.is_some_and(|(_, l)| {
+                l.iter().any(|(r, ..)| {
+                    matches!(
+                        r,
+                        Rule::Verify | Rule::VerifyMain | Rule::VerifyInherit | Rule::VerifyRun | Rule::OldShown
+                            | Rule::OldWrote | Rule::OldWroteShown | Rule::LookEdit
+                    )
+                })
+            })
+        };
+        let mut free = 0;
+        weighed.retain(|(m, ..)| {
+            if *m == primary || bound(*m) {
+                return true;
+            }
+            free += 1;
+            free < CAP
+        });
+        weighed.into_iter().map(|(m, confidence, _)| self.cause(m, confidence)).collect()
+    }
+
+    fn cause(&self, m: usize, confidence: f32) -> Cause {
+        let list = self.proposals.iter().find(|(c, _)| *c == m).map(|(_, l)| l.as_slice()).unwrap_or_default();
+        let strength = |p: &&Proposal| p.0.weights().p * p.1;
+        let best = list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)));
+        let weights = best.map(|b| b.0.weights());
+        // the rule with the best evidence to show need not be the strongest
+        let mut spans: Vec<&Proposal> = list.iter().filter(|p| p.2.is_some()).collect();
+        spans.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
+        let evidence = spans.iter().find_map(|p| self.locate(m, p.2.as_deref()?));
+        Cause {
+            event: self.steps[m].event,
+            kind: weights.as_ref().map_or(super::Kind::Order, |w| w.kind),
+            confidence,
+            rule: weights.map_or("previous", |w| w.name),
+            evidence,
+        }
+    }
+
+    /// Where a text stands in a step: the line of its output, of the input's field, or of the prompt.
+    fn locate(&self, m: usize, span: &str) -> Option<Evidence> {
+        let e = self.event(m);
+        let shorten = |line: &str| super::tokens::floor(line, 160);
+        let find = |text: &str, place: &str| {
+            let at = text.find(span)?;
+            let number = text[..at].bytes().filter(|b| *b == b'\n').count() + 1;
+            let shown = span.lines().next().unwrap_or(span);
+            Some(Evidence { text: shown[..shorten(shown)].to_owned(), place: format!("{place}:{number}") })
+        };
+        if self.steps[m].what != What::Call {
+            return find(&self.steps[m].text, "prompt");
+        }
+        if let Some(found) = find(&self.steps[m].text, "output") {
+            return Some(found);
+        }
+        match e.tool_input.as_ref()? {
+            serde_json::Value::String(s) => find(s, "input"),
+            serde_json::Value::Object(map) => {
+                let mut fields = map.iter().filter_map(|(k, v)| Some((k, v.as_str()?)));
+                fields.find_map(|(k, v)| find(v, &format!("input.{k}")))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Prompt {
+    fn of(text: &str) -> Self {
+        let asks = [
+            (Category::Test, &["test", "tests", "spec", "CI"][..]),
+            (Category::Lint, &["lint", "linter", "linting", "clippy", "typecheck", "type-check"][..]),
+            (Category::Format, &["format", "formatting", "fmt", "reformat"][..]),
+            (Category::Build, &["build", "builds", "compile", "compiles", "building"][..]),
+        ];
+        let tail_from = text.len().saturating_sub(600);
+        let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        let tail: Vec<&str> = text[tail_from..].split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+        let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
+        let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
+        let mut words = HashSet::new();
+        scan(text, |w| {
+            words.insert(w.hash);
+        });
+        let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
+        Self { squeezed, asks, agrees: agrees(text), words }
+    }
+}
+
+/// A short "yes", "go on".
+fn agrees(text: &str) -> bool {
+    const YES: &[&str] = &[
+        "yes", "yep", "yeah", "ok", "okay", "sure", "continue", "go", "proceed", "do it", "do that", "do both", "do so", "please do",
+        "let's do", "lets do", "let's go", "sounds good", "lgtm", "approve", "keep going", "next", "y",
+    ];
+    let lower = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let words = lower.split_whitespace().count();
+    words <= 10
+        && YES.iter().any(|y| lower.strip_prefix(y).is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric())))
+}
+
+/// Whether injected text instructs the agent, as a skill or a command of the user does.
+fn instructs(e: &Event) -> bool {
+    let flag = |key: &str| e.extra.get(key).and_then(serde_json::Value::as_bool) == Some(true);
+    flag("instructs") || flag("compaction") && e.input_text().len() > 200
+}
+
+/// With single blanks.
+pub(super) fn squeeze(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for w in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(w);
+    }
+    out
+}
+
+pub(super) fn norm_words(norm: &str) -> HashSet<u64> {
+    let parts = norm.split(|c: char| !(c.is_alphanumeric() || "_./-".contains(c))).filter(|w| !w.is_empty());
+    parts.map(|w| xxhash_rust::xxh3::xxh3_64(w.as_bytes())).collect()
+}
+
+fn still_running(text: &str) -> bool {
+    let head = &text[..super::tokens::floor(text, 400)];
+    ["running with session", "running in background", "Command running", "still running"].iter().any(|s| head.contains(s))
+}
+
+/// Ids under which something that a call started can be asked about later: what the source recorded, and the ids in the head
+/// of its output.
+fn poll_ids(e: &Event, text: &str) -> Vec<String> {
+    let mut ids: Vec<String> = ["background_task", "spawned"]
+        .iter()
+        .filter_map(|k| e.extra.get(*k)?.as_str().map(str::to_owned))
+        .collect();
+    let head = &text[..super::tokens::floor(text, 4000)];
+    for mark in ["session ID ", "cell ID ", "with ID: ", "ID: ", "agent_id\":\"", "agentId: ", "shellId: ", "task_id\":\"", "id=\""] {
+        for (at, _) in head.match_indices(mark) {
+            let rest = &head[at + mark.len()..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).unwrap_or(rest.len());
+            if end > 0 {
+                ids.push(rest[..end].to_owned());
+            }
+        }
+    }
+    ids
 }

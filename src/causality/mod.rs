@@ -3,7 +3,16 @@
 //! Proven edges are in [`Event::parents`](crate::event::Event::parents), decided when a file is read. Inferred ones are
 //! computed here, each time a session is looked at, and never stored as facts.
 
+mod act;
+mod check;
+mod edit;
+mod explore;
+mod files;
+mod index;
 mod link;
+mod rules;
+mod shell;
+mod tokens;
 
 use serde::Serialize;
 

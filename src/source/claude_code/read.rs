@@ -360,6 +360,9 @@ impl Reader {
         if wire.is_compact_summary == Some(true) {
             event.extra.insert("compaction".to_owned(), true.into());
         }
+        if wire.is_meta == Some(true) && !is_client_text(text) {
+            event.extra.insert("instructs".to_owned(), true.into());
+        }
         let by_call = wire.source_tool_use_id.as_deref().map(|c| id::call(AGENT, &self.session, c));
         if let Some(call) = by_call {
             event.parents = vec![call];

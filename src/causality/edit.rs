@@ -1,0 +1,233 @@
+//! Causes of an edit: who showed or wrote the text that is replaced, and the reason to change it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::act::{Act, Group, Kind};
+use super::files::{base, compat};
+use super::index::name_key;
+use super::link::{Lane, What};
+use super::rules::Rule;
+use super::shell::Kind as ShellKind;
+use super::tokens::{line_hash, scan, words};
+
+impl<'a> Lane<'a> {
+    pub(super) fn edit_rules(&mut self, n: usize, a: &'a Act, previous: &[usize], fresh: bool) {
+        let sources = self.sources(a, previous);
+        self.reason(n, a, previous, &sources, fresh);
+    }
+
+    /// The steps that showed what is replaced.
+    fn sources(&mut self, a: &Act, previous: &[usize]) -> Vec<usize> {
+        let mut sources = Vec::new();
+        for e in &a.edits {
+            let mut seen = HashSet::new();
+            let lines: Vec<&String> = e.removed.iter().filter(|l| seen.insert(l.as_str())).collect();
+            let mut shown: HashMap<usize, (f32, &str)> = HashMap::new();
+            let mut wrote: HashMap<usize, (u32, &str)> = HashMap::new();
+            let mut total = 0.0;
+            for &line in &lines {
+                let posts = self.index.line(line_hash(line));
+                let all: Vec<usize> = posts.iter().filter(|(_, s)| *s).map(|(m, _)| *m as usize).collect();
+                let weight = 1.0 / (1.0 + 0.5 * all.len().saturating_sub(1) as f32);
+                total += weight;
+                let near: Vec<usize> = all.iter().copied().filter(|m| self.may_show(*m, &e.path)).collect();
+                let direct: Vec<usize> =
+                    near.iter().copied().filter(|m| !self.is(*m, |b| b.is_search() || b.is_inspect())).collect();
+                let newest = direct.last().or(near.last()).or(all.last()).copied();
+                let writes = |m: usize| self.is(m, |b| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
+                let writer = posts.iter().filter(|(m, s)| !*s && writes(*m as usize)).map(|(m, _)| *m as usize).next_back();
+                if let Some(m) = newest.filter(|m| writer.is_none_or(|w| w <= *m)) {
+                    shown.entry(m).or_insert((0.0, line)).0 += weight;
+                }
+                if let Some(w) = writer {
+                    wrote.entry(w).or_insert((0, line)).0 += 1;
+                }
+            }
+            let top = shown.iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(y.0))).map(|(m, _)| *m);
+            let mut votes: Vec<(usize, f32, String)> = shown.iter().map(|(m, (v, l))| (*m, *v, (*l).to_owned())).collect();
+            votes.sort_by_key(|(m, ..)| *m);
+            let newest_shown = votes.last().map(|(m, ..)| *m);
+            for (m, v, line) in votes {
+                if Some(m) == top || v >= 0.25 * total && v >= 0.9 {
+                    self.put(m, Rule::OldShown, 0.6 + v / total.max(0.001), Some(line));
+                    sources.push(m);
+                }
+            }
+            let writer = wrote.iter().max_by_key(|(m, (v, _))| (*v, **m)).map(|(m, (v, l))| (*m, *v, (*l).to_owned()));
+            if let Some((m, v, line)) = writer.filter(|(_, v, _)| f64::from(*v) >= 0.34 * lines.len() as f64) {
+                let rule = if newest_shown.is_some_and(|s| s > m) { Rule::OldWroteShown } else { Rule::OldWrote };
+                self.put(m, rule, 0.4 + v as f32 / lines.len().max(1) as f32, Some(line));
+            }
+            for &m in previous {
+                if self.is(m, |b| (b.is_read() || b.is_search()) && b.paths.iter().any(|q| compat(&e.path, q) > 0)) {
+                    self.put(m, Rule::PrevRead, 1.0, Some(base(&e.path).to_owned()));
+                    sources.push(m);
+                }
+            }
+            if lines.is_empty() {
+                let reads = self.index.reads.get(&name_key(&e.path)).into_iter().flatten();
+                let last = reads.filter(|r| compat(&e.path, &r.3) > 0).map(|r| r.0 as usize).last();
+                if let Some(m) = last {
+                    self.put(m, Rule::OldShown, 0.7, Some(base(&e.path).to_owned()));
+                    sources.push(m);
+                }
+            }
+        }
+        sources
+    }
+
+    /// Whether a step may have shown lines of that file: it names it, names none, or is of a kind that prints what it does not
+    /// name.
+    fn may_show(&self, m: usize, path: &str) -> bool {
+        let Some(b) = self.act(m) else { return true };
+        b.paths.is_empty()
+            || b.paths.iter().any(|q| compat(path, q) > 0)
+            || b.kind == Kind::Poll
+            || b.is_shell(&[ShellKind::Test, ShellKind::Lint, ShellKind::Build, ShellKind::Inspect, ShellKind::Run])
+    }
+
+    /// The reason: the most recent of an open failure, an informative run, the prompt, the end of the chain of readings.
+    fn reason(&mut self, n: usize, a: &'a Act, previous: &[usize], sources: &[usize], _fresh: bool) {
+        let last_prompt = self.last_prompt();
+        let after = last_prompt.map_or(0, |p| p + 1);
+        let mut candidates: Vec<(usize, Rule, Option<String>)> = Vec::new();
+        candidates.extend(last_prompt.map(|p| (p, Rule::ReasonPrompt, None)));
+        if let Some((m, _)) = self.open.last().cloned() {
+            candidates.push((m, Rule::ReasonFail, self.failure_line(m)));
+            self.broke(m, a);
+        }
+        if let Some((m, word)) = self.reason_words(a, after) {
+            candidates.push((m, Rule::ReasonWords, Some(word)));
+        }
+        if let Some(&m) = self.asks.last().filter(|m| **m >= after) {
+            candidates.push((m, Rule::ReasonPlan, None));
+        }
+        let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
+        for &m in previous {
+            let Some(b) = self.act(m).filter(|b| b.group == Group::Edit && self.open.is_empty()) else { continue };
+            let added: HashSet<&str> = b.edits.iter().flat_map(|e| &e.added).map(String::as_str).collect();
+            let common: Vec<&&str> = added.intersection(&removed).collect();
+            if !removed.is_empty() && common.len() * 2 >= removed.len() && common.len() * 10 >= added.len() * 3 {
+                let span = common.iter().min().map(|l| (**l).to_owned());
+                candidates.push((m, Rule::FixOwn, span));
+            }
+        }
+        if let Some(&run) = self.runs.last().filter(|m| **m >= after) {
+            let last_edit = self.edits.last().copied();
+            if last_edit.is_none_or(|e| run > e || self.reason.get(&e) == Some(&run)) {
+                candidates.push((run, Rule::ReasonRun, None));
+            }
+        }
+        if let Some(&from) = sources.iter().max() {
+            let newest = candidates.iter().map(|c| c.0).max();
+            if let Some((link, edit)) = self.chain(from).filter(|(_, e)| newest.is_none_or(|m| *e > m)) {
+                candidates.push((link, Rule::ReasonChain, None));
+                self.put(edit, Rule::ReasonEdit, 1.0, None);
+                self.follows.insert(n, edit);
+            }
+        }
+        // of two at one step the later kind says more
+        let Some((m, rule, span)) = candidates.into_iter().max_by_key(|c| c.0) else { return };
+        self.put(m, rule, 1.0, span);
+        self.reason.insert(n, m);
+        if rule == Rule::ReasonRun
+            && let Some((open, _)) = self.open.last().cloned()
+        {
+            self.put(open, Rule::Again, 1.0, None);
+        }
+        if rule == Rule::ReasonPrompt
+            && self.about.get(&m).is_some_and(|p| p.agrees)
+            && let [.., before, _] = self.prompts.as_slice()
+        {
+            let before = *before;
+            self.put(before, Rule::PromptYes, 1.0, None);
+        }
+    }
+
+    /// The line of an output that tells of the failure.
+    pub(super) fn failure_line(&self, m: usize) -> Option<String> {
+        const MARKS: &[&str] = &["Error", "error", "FAIL", "failed", "assert", "panicked", "expected", "Exception", "not ok"];
+        let text = self.shown(m);
+        let tail = text.lines().rev().take(400);
+        let telling = tail.filter(|l| MARKS.iter().any(|k| l.contains(k)));
+        telling.map(str::trim).filter(|l| l.len() > 3).min_by_key(|l| usize::from(!l.contains("Error")) + l.len() / 400).map(str::to_owned)
+    }
+
+    /// Edits that the failed run was to verify and that wrote what is changed now.
+    fn broke(&mut self, failed: usize, a: &Act) {
+        let source = self.poll_source.get(&failed).copied().unwrap_or(failed);
+        let Some(verified) = self.verified_by.get(&source) else { return };
+        let same_file = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
+        let passed = self.checks.iter().rev().take(200).filter(|(x, _)| *x < failed && !self.is(*x, |b| b.failed)).map(|(x, _)| *x);
+        let last_passed = passed.max();
+        let in_file: Vec<usize> = verified.iter().copied().filter(|m| self.is(*m, same_file)).collect();
+        let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
+        let mine = |m: &&usize| self.is(**m, |b| b.edits.iter().any(|e| e.added.iter().any(|l| removed.contains(l.as_str()))));
+        let wrote_it = in_file.iter().filter(mine).next_back().copied();
+        let alive = |m: &&usize| !self.gone.contains(*m) && last_passed.is_none_or(|x| **m > x);
+        let found = wrote_it.or_else(|| in_file.iter().filter(alive).next_back().copied());
+        if let Some(m) = found {
+            self.put(m, Rule::Broke, 1.0, None);
+        }
+    }
+
+    /// The exploration since the prompt that holds most new words of the edit, first seen since the prompt.
+    fn reason_words(&self, a: &Act, after: usize) -> Option<(usize, String)> {
+        let prompt = self.last_prompt()?;
+        if self.since().len() < 4 || !self.open.is_empty() {
+            return None;
+        }
+        let mut old = HashSet::new();
+        for e in &a.edits {
+            for l in &e.removed {
+                scan(l, |w| {
+                    old.insert(w.hash);
+                });
+            }
+        }
+        let about = self.about.get(&prompt)?;
+        let fresh: Vec<_> = words(&a.new).into_iter().filter(|w| w.weight >= 1.0 && !old.contains(&w.hash)).collect();
+        if fresh.iter().any(|w| about.words.contains(&w.hash)) {
+            return None;
+        }
+        let explores = |m: usize| {
+            self.is(m, |b| {
+                b.is_read()
+                    || b.is_search()
+                    || b.is_inspect()
+                    || matches!(b.kind, Kind::Fetch | Kind::Spawn)
+                    || b.is_shell(&[ShellKind::Run, ShellKind::Test, ShellKind::Lint, ShellKind::Build, ShellKind::Fetch])
+            })
+        };
+        let mut votes: HashMap<usize, (f32, &str)> = HashMap::new();
+        for w in &fresh {
+            let Some(h) = self.index.holders(w.hash) else { continue };
+            if h.steps.first().is_none_or(|f| (*f as usize) < after) {
+                continue;
+            }
+            if let Some(m) = h.steps.iter().rev().map(|m| *m as usize).find(|m| explores(*m)) {
+                votes.entry(m).or_insert((0.0, w.text)).0 += w.weight;
+            }
+        }
+        let (m, (v, word)) = votes.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(&y.0)))?;
+        (v >= 1.0 && self.edits.last().is_none_or(|e| m > *e)).then(|| (m, word.to_owned()))
+    }
+
+    /// From a reading back through what led to it, to an edit: the last link before it, and the edit.
+    fn chain(&self, from: usize) -> Option<(usize, usize)> {
+        let mut at = from;
+        for _ in 0..8 {
+            let next = *self.primary.get(&at)?;
+            if self.steps[next].what != What::Call || next >= at {
+                return None;
+            }
+            let b = self.act(next)?;
+            if b.looks() || b.group == Group::Edit && b.failed {
+                at = next;
+            } else {
+                return (b.group == Group::Edit).then_some((at, next));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,504 @@
+//! Causes of looking, running and everything else: the effect of edits, where it looks, what it uses; and the same again.
+
+use std::collections::{HashMap, HashSet};
+
+use super::act::{Act, Group, Kind};
+use super::files::{base, compat, is_file};
+use super::index::name_key;
+use super::link::{Lane, norm_words, squeeze};
+use super::rules::Rule;
+use super::shell::{GIT_CHANGES, Kind as ShellKind};
+use super::tokens::{Word, line_hash, source_line, without_paths, words};
+
+impl<'a> Lane<'a> {
+    pub(super) fn repeat_rules(&mut self, a: &Act, previous: &[usize], fresh: bool) {
+        if a.group == Group::Edit || a.looks() {
+            for &m in previous {
+                let Some(b) = self.act(m) else { continue };
+                let same_file = a.paths.iter().any(|p| is_file(p) && b.paths.iter().any(|q| compat(p, q) > 0));
+                if b.empty && b.is_search() && (a.is_read() || a.is_search()) && same_file {
+                    self.put(m, Rule::Retry, 1.0, None);
+                }
+                if a.group != Group::Edit && (b.failed || b.empty) && b.same_kind(a) && alike(a, b) {
+                    self.put(m, Rule::Retry, 1.0, None);
+                }
+            }
+            return;
+        }
+        let key = squeeze(&a.norm);
+        let mut likeness = 1.0;
+        let mut before = self.norm.get(&key).and_then(|l| l.last()).copied();
+        if before.is_none() {
+            let own = norm_words(&key);
+            likeness = 0.0;
+            for (other, norm) in &self.recent_norms {
+                let common = own.intersection(other).count();
+                let all = own.len() + other.len() - common;
+                let j = common as f32 / all.max(1) as f32;
+                if common >= 2 && j >= likeness {
+                    likeness = j;
+                    before = self.norm.get(norm).and_then(|l| l.last()).copied();
+                }
+            }
+            let check = a.group == Group::Check;
+            if likeness < if check { 0.8 } else { 0.55 } || check && before.is_some_and(|m| !self.is(m, |b| b.failed)) {
+                before = None;
+            }
+        }
+        let Some(m) = before else { return };
+        let polled = self.poll_source.iter().any(|(q, source)| *source == m && self.is(*q, |b| b.failed));
+        let failed = polled || self.is(m, |b| b.failed);
+        let check = a.group == Group::Check;
+        let x = 0.5 + likeness / 2.0;
+        if fresh && !check {
+            return;
+        }
+        if failed && previous.contains(&m) {
+            let span = self.failure_line(m);
+            self.put(m, Rule::Retry, x, span);
+        } else if failed {
+            self.put(m, Rule::AgainFailed, x, None);
+        } else {
+            let glance = a.is_inspect() && a.git.len() == 1 && matches!(a.git[0].as_str(), "status" | "diff");
+            if !glance {
+                self.put(m, Rule::Again, x, None);
+            }
+        }
+    }
+
+    pub(super) fn explore_rules(&mut self, n: usize, a: &'a Act, previous: &[usize], fresh: bool) {
+        if self.looks_at_effects(n, a, previous, fresh) {
+            return;
+        }
+        self.verify_run(n, a, fresh);
+        let sure = self.where_it_looks(a, previous, fresh);
+        let bare = without_paths(&a.need);
+        let names: HashSet<&str> = a.paths.iter().map(|p| base(p)).collect();
+        let need: Vec<Word<'_>> = words(&bare).into_iter().filter(|w| !names.contains(w.text)).collect();
+        if fresh {
+            self.words_when_fresh(&need);
+            return;
+        }
+        if !(sure && a.is_read()) {
+            self.word_rules(previous, &need);
+            if a.is_search() {
+                self.phrases(a, previous);
+            }
+        }
+        let mut open = 1.0f32;
+        for (m, list) in self.proposed() {
+            if previous.contains(m) {
+                for (rule, x, _) in list {
+                    open *= 1.0 - rule.weights().p * x;
+                }
+            }
+        }
+        for &m in previous {
+            let Some(b) = self.act(m) else { continue };
+            if b.failed && !(sure && a.looks()) && (b.group == Group::Check || b.kind == Kind::Poll || b.same_kind(a)) {
+                let span = self.failure_line(m);
+                self.put(m, Rule::Reacts, 1.0, span);
+            }
+            let rule = if previous.len() == 1 { Rule::PrevSingle } else { Rule::Prev };
+            self.put(m, rule, if b.empty { 0.7 } else { 1.0 }, None);
+        }
+        self.from_prompt(a, previous, &need, open);
+        if a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())) {
+            let after = self.last_prompt().unwrap_or(0);
+            let changed = |m: &&usize| self.is(**m, |b| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())));
+            let before = self.changes.iter().rev().take(40).find(changed).copied();
+            if let Some(m) = before.filter(|m| *m > after) {
+                self.put(m, Rule::VcsStep, 1.0, None);
+            }
+        }
+    }
+
+    /// A look at what edits did. True where that is the whole reason.
+    fn looks_at_effects(&mut self, n: usize, a: &Act, previous: &[usize], fresh: bool) -> bool {
+        if fresh {
+            return false;
+        }
+        let after = self.last_prompt().map_or(0, |p| p + 1);
+        if a.is_inspect() && a.git.iter().any(|g| matches!(g.as_str(), "diff" | "status")) {
+            let Some(&last) = self.changes.last().filter(|m| **m >= after) else { return false };
+            if self.edits.contains(&last) {
+                let mut edits: Vec<usize> =
+                    self.edits.iter().rev().take(60).copied().filter(|m| *m >= after && !self.gone.contains(m)).take(6).collect();
+                edits.reverse();
+                let first = edits.first().copied();
+                for m in edits {
+                    let span = self.act(m).and_then(|b| b.edits.first()).map(|e| e.path.clone());
+                    self.put(m, if Some(m) == first { Rule::VerifyMain } else { Rule::Verify }, 1.0, span);
+                }
+            } else {
+                self.put(last, Rule::VerifyMain, 1.0, None);
+            }
+            return true;
+        }
+        if !a.looks() || !self.open.is_empty() {
+            return false;
+        }
+        let mut edited: HashSet<usize> = HashSet::new();
+        for p in &a.paths {
+            let all = self.index.edited.get(&name_key(p)).into_iter().flatten().rev().take(64);
+            edited.extend(all.filter(|(_, q)| compat(p, q) > 0).map(|(m, _)| *m as usize).filter(|m| *m >= after));
+        }
+        let Some(&newest) = edited.iter().max() else { return false };
+        if previous.contains(&newest) {
+            let span = self.act(newest).and_then(|b| b.edits.first()).map(|e| e.path.clone());
+            self.put(newest, Rule::LookFile, 1.0, span);
+            return true;
+        }
+        if !a.is_read() {
+            return false;
+        }
+        let mut count: HashMap<usize, (u32, String)> = HashMap::new();
+        let mut seen = HashSet::new();
+        for line in self.shown(n).lines().take(4000) {
+            let l = source_line(line);
+            let hash = line_hash(l);
+            if seen.insert(hash) {
+                for (m, shown) in self.index.line(hash).iter().rev().take(8) {
+                    if !shown && edited.contains(&(*m as usize)) {
+                        count.entry(*m as usize).or_insert((0, l.to_owned())).0 += 1;
+                    }
+                }
+            }
+        }
+        let any = !count.is_empty();
+        let mut count: Vec<_> = count.into_iter().collect();
+        count.sort_by_key(|(m, _)| *m);
+        for (m, (c, line)) in count {
+            self.put(m, Rule::LookEdit, 0.6 + c as f32 / 6.0, Some(line));
+        }
+        any
+    }
+
+    /// A program run: the edits since the last such run.
+    fn verify_run(&mut self, n: usize, a: &Act, fresh: bool) {
+        if fresh || !a.is_shell(&[ShellKind::Build, ShellKind::Run]) {
+            return;
+        }
+        let build = a.is_shell(&[ShellKind::Build]);
+        let program = if build { "#".to_owned() } else { a.norm.split_whitespace().next().unwrap_or("").to_owned() };
+        let same = self.thrown.get(&program).copied();
+        let bound = match same {
+            Some(m) => Some(m),
+            None if build => None,
+            None => self.last_prompt().into_iter().chain(self.ran_at.last().copied()).max(),
+        };
+        let mut edits: Vec<usize> = self
+            .edits
+            .iter()
+            .rev()
+            .take(60)
+            .copied()
+            .take_while(|m| bound.is_none_or(|b| *m > b))
+            .filter(|m| !self.gone.contains(m))
+            .take(6)
+            .collect();
+        edits.reverse();
+        let last = edits.last().copied();
+        for m in edits {
+            let span = self.act(m).and_then(|b| b.edits.first()).map(|e| e.path.clone());
+            self.put(m, Rule::VerifyRun, if Some(m) == last { 1.0 } else { 0.8 }, span);
+        }
+        self.thrown.insert(program, n);
+    }
+
+    /// One best source for each path. True where one was surely found.
+    fn where_it_looks(&mut self, a: &Act, previous: &[usize], fresh: bool) -> bool {
+        let mut sure = false;
+        let last_prompt = self.last_prompt();
+        let since = self.since().len();
+        let open = self.open.last().map(|(m, _)| *m);
+        for p in a.paths.iter().take(12) {
+            let file = is_file(p) || a.reads.iter().any(|r| r.0 == *p);
+            let x = if file { 1.0 } else { 0.35 };
+            let range = a.reads.iter().find(|r| r.0 == *p).map(|r| (r.1, r.2));
+            let (from, to) = range.unwrap_or((None, None));
+            let shown = self.index.showers(p);
+            let now: Vec<usize> = shown.iter().copied().filter(|m| previous.contains(m)).collect();
+            let in_range: Vec<(usize, u64)> = match from {
+                Some(from) => {
+                    let until = to.unwrap_or(from + 300) + 3;
+                    self.index.hits(p).into_iter().filter(|(_, l)| *l + 3 >= from && *l <= until).collect()
+                }
+                None => Vec::new(),
+            };
+            if let Some(prompt) = last_prompt.filter(|_| fresh || since <= 2) {
+                if let Some((_, line)) = in_range.iter().find(|(m, _)| *m == prompt) {
+                    self.put(prompt, Rule::PromptLine, 1.0, Some(format!("{}:{line}", base(p))));
+                } else if shown.contains(&prompt) && !self.used_since(p, usize::MAX) {
+                    self.put(prompt, Rule::PromptPath, x, Some(base(p).to_owned()));
+                }
+            }
+            if fresh {
+                if let Some(&first) = shown.first()
+                    && last_prompt.is_none_or(|l| !shown.contains(&l))
+                    && (file || p.split('/').count() > 3)
+                {
+                    self.put(first, Rule::PathKnown, 1.0, Some(base(p).to_owned()));
+                }
+                continue;
+            }
+            let hits: Vec<(usize, u64)> = in_range.iter().copied().filter(|(m, _)| previous.contains(m)).collect();
+            if !hits.is_empty() {
+                for (m, line) in hits {
+                    self.put(m, Rule::LinePrev, 1.0, Some(self.hit_text(m, p, line)));
+                }
+                sure = true;
+                continue;
+            }
+            if !now.is_empty() && file {
+                let share = 1.0 / (now.len() as f32).sqrt();
+                for m in now {
+                    let span = self.path_text(m, p);
+                    self.put(m, Rule::PathPrev, share, Some(span));
+                }
+                sure = true;
+                continue;
+            }
+            let failed_edit = previous.iter().rev().copied().find(|m| {
+                self.is(*m, |b| b.group == Group::Edit && b.failed && b.edits.iter().any(|e| compat(p, &e.path) > 0))
+            });
+            if let Some(m) = failed_edit {
+                self.put(m, Rule::Retry, 1.0, None);
+                sure = true;
+                continue;
+            }
+            let same: Vec<(usize, Option<u64>, Option<u64>)> = if a.is_read() {
+                let all = self.index.reads.get(&name_key(p)).into_iter().flatten();
+                all.filter(|r| compat(p, &r.3) > 0).map(|r| (r.0 as usize, r.1, r.2)).collect()
+            } else {
+                Vec::new()
+            };
+            let (lo, hi) = (from, to);
+            let overlaps = |r: &&(usize, Option<u64>, Option<u64>)| {
+                hi.is_none_or(|h| r.1.unwrap_or(1) <= h) && (r.2.is_none() || lo.is_none() || r.2 >= lo)
+            };
+            let continued = |r: &&(usize, Option<u64>, Option<u64>)| match (lo, r.2) {
+                (Some(lo), Some(end)) => {
+                    let gap = lo as i64 - end as i64;
+                    let before = hi.zip(r.1).is_some_and(|(h, l)| (-5..=40).contains(&(l as i64 - h as i64)));
+                    (-40..=30).contains(&gap) || before
+                }
+                _ => false,
+            };
+            let whole = |r: &&(usize, Option<u64>, Option<u64>)| {
+                r.1.unwrap_or(1) <= lo.unwrap_or(1) && r.2.is_none_or(|e| e >= hi.or(lo).unwrap_or(1))
+            };
+            let covered = same.iter().filter(overlaps).map(|r| r.0).next_back();
+            let next = same.iter().filter(continued).map(|r| r.0).next_back();
+            let full = same.iter().filter(overlaps).any(|r| whole(&r));
+            let start_of_file = lo.is_none_or(|l| l <= 1) && hi.unwrap_or(999) >= 100;
+            let older = in_range.iter().copied().filter(|(m, _)| !start_of_file && self.is(*m, |b| !b.is_read())).max();
+            if let Some((m, line)) = older
+                && !same.last().is_some_and(|r| r.0 > m)
+                && !full
+            {
+                self.put(m, Rule::Line, 1.0, Some(self.hit_text(m, p, line)));
+                sure = true;
+                continue;
+            }
+            if let Some(m) = next {
+                self.put(m, Rule::ReadOn, 1.0, Some(base(p).to_owned()));
+            } else if let Some(m) = covered {
+                self.put(m, Rule::Reread, 1.0, Some(base(p).to_owned()));
+            } else if let Some(r) = same.last() {
+                self.put(r.0, Rule::SameFile, 1.0, Some(base(p).to_owned()));
+            }
+            if let Some(m) = open.filter(|_| a.is_read()) {
+                let span = self.failure_line(m);
+                self.put(m, Rule::OpenFail, 1.0, span);
+            }
+            if !same.is_empty() || shown.is_empty() {
+                continue;
+            }
+            if file && shown.iter().all(|m| self.act(*m).is_none()) && shown.last().copied() != last_prompt {
+                self.put(shown[shown.len() - 1], Rule::PathKnown, 1.0, Some(base(p).to_owned()));
+            }
+            let lists: Vec<usize> =
+                shown.iter().copied().filter(|m| self.is(*m, |b| !b.is_read() && b.group != Group::Edit)).collect();
+            if let Some(&last) = lists.last()
+                && (a.is_read() || file && !self.used_since(p, 3))
+            {
+                let turn = self.steps[last].turn;
+                let first = lists.iter().copied().find(|m| self.steps[*m].turn == turn).unwrap_or(last);
+                let span = self.path_text(first, p);
+                self.put(first, Rule::PathListed, if a.is_read() { x } else { x * 0.5 }, Some(span));
+            }
+        }
+        sure
+    }
+
+    /// Whether a call of the last `turns` turns since the prompt names the path.
+    fn used_since(&self, p: &str, turns: usize) -> bool {
+        let names = |m: &usize| self.is(*m, |b| b.paths.iter().any(|q| compat(p, q) > 0));
+        self.since().iter().rev().take(turns).any(|t| t.iter().any(names))
+    }
+
+    /// The text of a hit, as the step shows it: `path:12`, else the number and what follows.
+    fn hit_text(&self, m: usize, path: &str, line: u64) -> String {
+        let text = self.shown(m);
+        let named = format!("{}:{line}", base(path));
+        if text.contains(&named) {
+            return named;
+        }
+        let numbered = text.lines().find(|l| l.strip_prefix(&line.to_string()).is_some_and(|r| r.starts_with([':', '-'])));
+        numbered.map_or(named, |l| l.chars().take(100).collect())
+    }
+
+    /// A path, as the step shows it: in full where it does, else its name.
+    fn path_text(&self, m: usize, path: &str) -> String {
+        if self.shown(m).contains(path) { path.to_owned() } else { base(path).to_owned() }
+    }
+
+    /// After a prompt: telling words that an edit wrote, or one step alone showed.
+    fn words_when_fresh(&mut self, need: &[Word<'_>]) {
+        let Some(prompt) = self.last_prompt() else { return };
+        let mut votes: HashMap<usize, (f32, String)> = HashMap::new();
+        for w in need {
+            let in_prompt = self.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash));
+            let writer = self.wrote.get(&w.hash).copied();
+            let holder = self.index.holders(w.hash);
+            let m = match in_prompt {
+                true => writer.filter(|_| w.weight >= 1.3),
+                false if w.weight < 1.0 => None,
+                false => writer.or_else(|| holder.filter(|h| h.count == 1).and_then(|h| h.steps.first()).map(|m| *m as usize)),
+            };
+            if let Some(m) = m.filter(|_| holder.is_some()) {
+                votes.entry(m).or_insert((0.0, w.text.to_owned())).0 += w.weight;
+            }
+        }
+        for (m, (v, word)) in votes {
+            self.put(m, Rule::WordsOnly, v / 1.3, Some(word));
+        }
+    }
+
+    /// Each word is explained by the turn before where that holds it, else by its only or its last holder.
+    fn word_rules(&mut self, previous: &[usize], need: &[Word<'_>]) {
+        let mut given: HashSet<u64> = HashSet::new();
+        for &m in previous {
+            if let Some(b) = self.act(m) {
+                given.extend(words(&without_paths(&b.need)).iter().map(|w| w.hash));
+            }
+        }
+        let mut total = 0.0;
+        let mut votes: HashMap<(Rule, usize), (f32, f32, String)> = HashMap::new();
+        let vote = |votes: &mut HashMap<_, (f32, f32, String)>, rule, m, v: f32, weight: f32, text: &str| {
+            let e = votes.entry((rule, m)).or_insert((0.0, 0.0, String::new()));
+            e.0 += v;
+            if weight > e.1 {
+                e.1 = weight;
+                e.2 = text.to_owned();
+            }
+        };
+        for w in need {
+            let Some(h) = self.index.holders(w.hash) else { continue };
+            let rarity = self.index.rarity(w.hash, w.weight);
+            total += rarity;
+            let now: Vec<usize> = previous.iter().copied().filter(|m| h.steps.contains(&(*m as u32))).collect();
+            if !now.is_empty() {
+                for m in &now {
+                    vote(&mut votes, Rule::WordsPrev, *m, rarity / (now.len() as f32).sqrt(), rarity, w.text);
+                }
+            } else if !given.contains(&w.hash) {
+                let (rule, m) = match (h.count, h.steps.first(), h.steps.last()) {
+                    (1, Some(m), _) => (Rule::WordsOnly, *m as usize),
+                    (_, _, Some(m)) => (Rule::WordsLast, *m as usize),
+                    _ => continue,
+                };
+                vote(&mut votes, rule, m, rarity, rarity, w.text);
+            }
+        }
+        for ((rule, m), (v, _, text)) in votes {
+            if v > 0.3 {
+                let floor = if rule == Rule::WordsPrev { 0.9 } else { 1.215 };
+                self.put(m, rule, (v / total.max(floor)).min(1.0).sqrt(), Some(text));
+            }
+        }
+    }
+
+    /// Literal alternatives of a search pattern: the last step that shows them.
+    fn phrases(&mut self, a: &Act, previous: &[usize]) {
+        let Some((pattern, _)) = a.searches.first() else { return };
+        let plain = pattern.replace("\\|", "|");
+        let literals: Vec<String> = plain.split('|').take(12).map(|x| x.replace('\\', "").trim().to_owned()).collect();
+        let mut votes: HashMap<usize, (u32, String)> = HashMap::new();
+        for x in literals.iter().filter(|x| x.len() >= 8) {
+            let rarest = words(x)
+                .into_iter()
+                .filter(|w| self.index.is_held(w.hash))
+                .max_by(|p, q| self.index.rarity(p.hash, p.weight).total_cmp(&self.index.rarity(q.hash, q.weight)));
+            let Some(h) = rarest.and_then(|w| self.index.holders(w.hash)) else { continue };
+            let holders: Vec<usize> = h.steps.iter().map(|m| *m as usize).filter(|m| self.shown(*m).contains(x.as_str())).collect();
+            let m = holders.iter().rev().find(|m| previous.contains(m)).or(holders.last()).copied();
+            if let Some(m) = m {
+                votes.entry(m).or_insert((0, x.clone())).0 += 1;
+            }
+        }
+        for (m, (v, x)) in votes {
+            self.put(m, Rule::Phrase, (v as f32 / literals.len().max(1) as f32).sqrt(), Some(x));
+        }
+    }
+
+    /// What comes from the prompt itself, when it is near.
+    fn from_prompt(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
+        let Some(prompt) = self.last_prompt() else { return };
+        let since = self.since().len();
+        if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&squeeze(&a.norm)) {
+            let text = self.about.get(&prompt).map(|p| p.squeezed.as_str()).unwrap_or("");
+            let told = a.norm.split(" && ").map(squeeze).find(|c| {
+                c.len() >= 10 && c.matches(' ').count() >= 2 && text.contains(c.as_str())
+            });
+            if let Some(c) = told {
+                self.put(prompt, Rule::Told, 1.0, Some(c));
+            }
+        }
+        if since > 4 {
+            return;
+        }
+        let held = |hash: u64, m: usize| self.index.holders(hash).is_some_and(|h| h.steps.contains(&(m as u32)));
+        let mut value = 0.0;
+        let mut best: (f32, String) = (0.0, String::new());
+        for w in need {
+            if held(w.hash, prompt) && !previous.iter().any(|m| held(w.hash, *m)) {
+                let rarity = self.index.rarity(w.hash, w.weight);
+                value += rarity;
+                if rarity > best.0 {
+                    best = (rarity, w.text.to_owned());
+                }
+            }
+        }
+        for p in a.paths.iter().filter(|p| p.contains('/')) {
+            let shown = self.index.showers(p);
+            if shown.contains(&prompt) && !shown.iter().any(|m| previous.contains(m)) && !self.used_since(p, usize::MAX) {
+                value += 1.0;
+                best = (2.0, base(p).to_owned());
+            }
+        }
+        if value > 0.5 {
+            let x = (1.0 - (-value).exp()) * if since <= 2 { 1.0 } else { 0.7 };
+            self.put(prompt, Rule::PromptWords, x, Some(best.1));
+        }
+        let explained = self.proposed().iter().any(|(m, list)| {
+            *m != prompt && self.act(*m).is_some() && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.6)
+        });
+        if since <= 2 && open > 0.4 && !explained {
+            self.put(prompt, Rule::PromptOnly, if since == 1 { 1.0 } else { 0.7 }, None);
+        }
+    }
+}
+
+/// Whether two calls share half of their words, folders left out.
+fn alike(a: &Act, b: &Act) -> bool {
+    let of = |x: &Act| -> HashSet<u64> {
+        let bare = without_paths(&x.need);
+        let mut all: HashSet<u64> = words(&bare).iter().map(|w| w.hash).collect();
+        all.extend(x.paths.iter().map(|p| xxhash_rust::xxh3::xxh3_64(base(p).as_bytes())));
+        all
+    };
+    let (x, y) = (of(a), of(b));
+    !x.is_empty() && !y.is_empty() && x.intersection(&y).count() * 2 >= x.len().min(y.len())
+}

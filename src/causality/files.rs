@@ -1,0 +1,82 @@
+//! Paths as agents write them: absolute, relative, of another checkout, a bare name.
+
+/// The last component.
+pub(super) fn base(path: &str) -> &str {
+    let path = path.trim_end_matches('/');
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// A path without what stands around it in a text: quotes, brackets, punctuation, `./`, the `a/` and `b/` of a diff.
+pub(super) fn clean(path: &str) -> &str {
+    let path = path.trim_matches(|c| "'\"`,;:()[]{}<>".contains(c)).trim_end_matches('.');
+    let path = path.strip_prefix("./").unwrap_or(path);
+    match path.as_bytes() {
+        [b'a' | b'b', b'/', _, ..] => &path[2..],
+        _ => path,
+    }
+}
+
+/// How many trailing components two paths share, where one ends with the other; else 0. So a bare name matches every file of
+/// that name, and `src/a.rs` not `tests/a.rs`.
+pub(super) fn compat(p: &str, q: &str) -> usize {
+    let parts = |s: &'_ str| -> Vec<String> {
+        s.split(['/', '\\']).filter(|x| !matches!(*x, "" | "." | "..")).map(str::to_owned).collect()
+    };
+    if base(p) != base(q) {
+        return 0;
+    }
+    let (a, b) = (parts(p), parts(q));
+    let shared = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    if shared > 0 && shared == a.len().min(b.len()) { shared } else { 0 }
+}
+
+/// Whether a name has a file's ending.
+pub(super) fn is_file(path: &str) -> bool {
+    let Some((stem, ending)) = base(path).rsplit_once('.') else { return false };
+    let mut letters = ending.bytes();
+    !stem.is_empty()
+        && ending.len() <= 8
+        && letters.next().is_some_and(|b| b.is_ascii_alphabetic())
+        && letters.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whether a file lies at, or below, a target that a command names.
+pub(super) fn within(target: &str, file: &str) -> bool {
+    let inner = format!("/{}/", target.trim_matches(['/', '.']));
+    compat(target, file) > 0 || format!("/{file}").contains(&inner)
+}
+
+/// Whether a file is thrown away: below a temporary folder, or relative with the command running in one.
+pub(super) fn is_scratch(file: &str, cwd: &str) -> bool {
+    const DIRS: &[&str] = &["/tmp", "/private/tmp", "/var/tmp", "/dev"];
+    let temporary = |p: &str| DIRS.iter().any(|d| p.strip_prefix(d).is_some_and(|r| r.is_empty() || r.starts_with('/')));
+    temporary(file) || !file.starts_with('/') && temporary(cwd)
+}
+
+/// Whether a file holds tests, by its name.
+pub(super) fn is_test_file(path: &str) -> bool {
+    let name = base(path).to_ascii_lowercase();
+    name.split(|c: char| "/_.-".contains(c)).any(|part| matches!(part, "test" | "tests" | "spec" | "specs" | "e2e"))
+}
+
+/// The ending of a file's name.
+pub(super) fn ending(path: &str) -> &str {
+    base(path).rsplit_once('.').map_or("", |(_, e)| e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        assert_eq!(compat("/w/src/utils.py", "src/utils.py"), 2);
+        assert_eq!(compat("utils.py", "tests/utils.py"), 1);
+        assert_eq!(compat("src/utils.py", "tests/utils.py"), 0);
+        assert_eq!(clean("`./src/a.rs`,"), "src/a.rs");
+        assert_eq!(clean("b/src/a.rs"), "src/a.rs");
+        assert!(is_file("a/b.tsx") && !is_file("a/b") && !is_file(".git") && !is_file("v1.23"));
+        assert!(is_scratch("/tmp/x", "") && is_scratch("x", "/tmp") && !is_scratch("/tmpx/y", ""));
+        assert!(is_test_file("src/foo_test.go") && !is_test_file("src/contest.rs"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Where words, paths, lines of source and `path:line` hits stand in the steps so far. Every list is bounded, so that a word
+//! that is everywhere costs no more than one that is rare.
+
+use std::collections::HashMap;
+
+use super::files::{base, clean, compat, is_file};
+use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan, source_line, words};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Holders of one word: how many, the first, and the most recent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holders {
+    pub count: u32,
+    pub steps: Vec<u32>,
+}
+
+const HOLDERS: usize = 13;
+const PER_NAME: usize = 96;
+const PER_LINE: usize = 24;
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    words: HashMap<u64, Holders>,
+    /// By hash of the base name: step and path.
+    paths: HashMap<u64, Vec<(u32, Box<str>)>>,
+    /// By hash of the base name: line, step, path.
+    hits: HashMap<u64, Vec<(u64, u32, Box<str>)>>,
+    /// By hash of a line of source: step, and whether it was shown (else written).
+    lines: HashMap<u64, Vec<(u32, bool)>>,
+    /// By hash of the base name: step, first and last line, path.
+    pub(super) reads: HashMap<u64, Vec<(u32, Option<u64>, Option<u64>, Box<str>)>>,
+    /// By hash of the base name: step and path.
+    pub(super) edited: HashMap<u64, Vec<(u32, Box<str>)>>,
+}
+
+/// Adds to a bounded list: the first stays, the oldest of the others goes.
+fn push<T>(list: &mut Vec<T>, item: T, most: usize) {
+    list.push(item);
+    if list.len() > most {
+        list.remove(1);
+    }
+}
+
+pub(super) fn name_key(path: &str) -> u64 {
+    xxh3_64(base(path).as_bytes())
+}
+
+impl Index {
+    pub(super) fn holders(&self, word: u64) -> Option<&Holders> {
+        self.words.get(&word)
+    }
+
+    pub(super) fn rarity(&self, word: u64, weight: f32) -> f32 {
+        self.words.get(&word).map_or(0.0, |h| weight / (1.0 + (h.count as f32).ln()))
+    }
+
+    pub(super) fn hold(&mut self, word: u64, step: usize) {
+        let h = self.words.entry(word).or_default();
+        if h.steps.last() != Some(&(step as u32)) {
+            h.count += 1;
+            push(&mut h.steps, step as u32, HOLDERS);
+        }
+    }
+
+    pub(super) fn is_held(&self, word: u64) -> bool {
+        self.words.contains_key(&word)
+    }
+
+    /// The steps that showed a path, in order.
+    pub(super) fn showers(&self, path: &str) -> Vec<usize> {
+        let all = self.paths.get(&name_key(path)).into_iter().flatten();
+        let mut steps: Vec<usize> = all.filter(|(_, q)| compat(path, q) > 0).map(|(n, _)| *n as usize).collect();
+        steps.dedup();
+        steps
+    }
+
+    pub(super) fn add_path(&mut self, path: &str, step: usize) {
+        push(self.paths.entry(name_key(path)).or_default(), (step as u32, path.into()), PER_NAME);
+    }
+
+    pub(super) fn knows_path(&self, path: &str) -> bool {
+        self.paths.get(&name_key(path)).is_some_and(|all| all.iter().any(|(_, q)| compat(path, q) > 0))
+    }
+
+    /// Hits on a file: step and line, in order.
+    pub(super) fn hits(&self, path: &str) -> Vec<(usize, u64)> {
+        let all = self.hits.get(&name_key(path)).into_iter().flatten();
+        all.filter(|(_, _, q)| compat(path, q) > 0).map(|(line, n, _)| (*n as usize, *line)).collect()
+    }
+
+    fn add_hit(&mut self, path: &str, line: u64, step: usize) {
+        let list = self.hits.entry(name_key(path)).or_default();
+        list.push((line, step as u32, path.into()));
+        if list.len() > 1024 {
+            list.drain(..512);
+        }
+    }
+
+    pub(super) fn line(&self, hash: u64) -> &[(u32, bool)] {
+        self.lines.get(&hash).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn add_line(&mut self, hash: u64, step: usize, shown: bool) {
+        let list = self.lines.entry(hash).or_default();
+        if list.last() != Some(&(step as u32, shown)) {
+            push(list, (step as u32, shown), PER_LINE);
+        }
+    }
+
+    /// Enters a text that was shown: words, paths, hits, lines.
+    pub(super) fn show(&mut self, text: &str, step: usize) {
+        let text = &text[..floor(text, LIMIT)];
+        let mut paths = Vec::new();
+        for w in words(text) {
+            self.hold(w.hash, step);
+            if w.path {
+                paths.push(w.text);
+            }
+        }
+        for p in paths {
+            // a bare name within a path was entered with the path
+            self.add_path(p, step);
+        }
+        path_lines(text, |p, line| self.add_hit(p, line, step));
+        let mut file: Option<&str> = None;
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("+++ ") {
+                file = Some(clean(name.split_whitespace().next().unwrap_or("")));
+            } else if let (Some(rest), Some(f)) = (line.strip_prefix("@@ -"), file) {
+                let start = rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
+                if let Some(start) = start {
+                    self.add_hit(f, start, step);
+                }
+            }
+            let l = source_line(line);
+            if is_telling(l) {
+                self.add_line(line_hash(l), step, true);
+            }
+        }
+    }
+
+    /// A search in one file prints bare line numbers.
+    pub(super) fn show_numbers(&mut self, path: &str, text: &str, step: usize) {
+        if !is_file(path) {
+            return;
+        }
+        for line in text[..floor(text, LIMIT)].lines() {
+            let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+            if digits > 0
+                && line[digits..].starts_with([':', '-'])
+                && let Ok(n) = line[..digits].parse()
+            {
+                self.add_hit(path, n, step);
+            }
+        }
+    }
+
+    /// Enters words that a call coined or an edit wrote.
+    pub(super) fn coin(&mut self, text: &str, step: usize, only_new: bool) {
+        let mut found = Vec::new();
+        scan(text, |w| found.push(w.hash));
+        for hash in found {
+            if !(only_new && self.is_held(hash)) {
+                self.hold(hash, step);
+            }
+        }
+    }
+}

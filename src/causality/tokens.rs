@@ -1,0 +1,246 @@
+//! The telling words of a text: identifiers, compounds, paths, numbers, hashes; and its telling lines.
+
+use std::collections::HashSet;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::files::{base, clean, is_file};
+
+/// Longest part of a text that is looked at, in bytes: what stands further back in an output hardly any model reads.
+pub(super) const LIMIT: usize = 200_000;
+
+/// Words that say nothing about where they came from.
+const STOP: &[&str] = &[
+    "the", "and", "for", "with", "that", "this", "from", "into", "then", "when", "where", "which", "file", "files", "path",
+    "paths", "code", "test", "tests", "true", "false", "null", "none", "return", "func", "function", "string", "output",
+    "content", "command", "description", "pattern", "head", "tail", "grep", "echo", "line", "lines", "edit", "read", "write",
+    "let", "now", "need", "check", "use", "using", "used", "was", "were", "will", "would", "should", "could", "can", "cannot",
+    "not", "but", "all", "any", "are", "has", "have", "had", "its", "you", "your", "what", "how", "why", "also", "only", "just",
+    "more", "some", "same", "such", "they", "them", "there", "here", "than", "out", "over", "under", "about", "each", "other",
+    "after", "before", "between", "while", "because", "been", "being", "does", "did", "done", "run", "running", "new", "old",
+    "add", "added", "remove", "update", "updated", "create", "created", "set", "get", "got", "see", "find", "found", "look",
+    "make", "made", "first", "second", "last", "next", "fix", "error", "errors", "fail", "failed", "pass", "passed", "call",
+    "calls", "name", "type", "types", "value", "values", "data", "list", "var", "const", "int", "bool", "str", "self", "import",
+    "package", "err", "nil", "want", "fmt", "else", "break", "continue", "case", "switch", "default", "struct", "class", "def",
+    "end", "begin", "start", "stop", "users", "user", "home", "tmp", "usr", "bin", "dev", "git", "src",
+];
+
+/// One word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Word<'a> {
+    pub text: &'a str,
+    pub hash: u64,
+    /// How telling it is by its shape.
+    pub weight: f32,
+    /// It is a path, or the name of a file.
+    pub path: bool,
+}
+
+/// How telling a word is by its shape: an identifier or a path says more than a plain word.
+fn weight(word: &str) -> f32 {
+    if word.contains('/') {
+        return 1.6;
+    }
+    let b = word.as_bytes();
+    let shaped = b.iter().any(|c| c.is_ascii_digit() || b"_.-".contains(c))
+        || b.windows(2).any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
+        || b.windows(2).any(|w| w[0].is_ascii_uppercase() && w[1].is_ascii_uppercase());
+    match (shaped, b.len()) {
+        (true, 8..) => 1.3,
+        (true, _) => 1.0,
+        (false, 4..) => 0.45,
+        (false, _) => 0.2,
+    }
+}
+
+fn is_stop(word: &str) -> bool {
+    thread_local! {
+        static SET: HashSet<&'static str> = STOP.iter().copied().collect();
+    }
+    if word.len() > 11 {
+        return false;
+    }
+    let mut lower = [0u8; 11];
+    let lower = &mut lower[..word.len()];
+    lower.copy_from_slice(word.as_bytes());
+    lower.make_ascii_lowercase();
+    std::str::from_utf8(lower).is_ok_and(|w| SET.with(|s| s.contains(w)))
+}
+
+/// Calls `f` with every telling word of a text, in order, repeated ones too.
+pub(super) fn scan<'a>(text: &'a str, mut f: impl FnMut(Word<'a>)) {
+    let text = &text[..floor(text, LIMIT)];
+    let bytes = text.as_bytes();
+    let in_chunk = |b: u8| b.is_ascii_alphanumeric() || b"_.-/@+~*\\".contains(&b) || b >= 0x80;
+    let mut i = 0;
+    while i < bytes.len() {
+        if !in_chunk(bytes[i]) {
+            i += 1;
+            continue;
+        }
+        let from = i;
+        while i < bytes.len() && in_chunk(bytes[i]) {
+            i += 1;
+        }
+        chunk(&text[from..i], &mut f);
+    }
+}
+
+fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
+    let mut give = |text: &'a str, path: bool| f(Word { text, hash: xxh3_64(text.as_bytes()), weight: weight(text), path });
+    if chunk.len() < 3 || chunk.len() > 400 {
+        return;
+    }
+    let path = clean(chunk);
+    if path.contains('/') && path.len() >= 4 {
+        give(path, true);
+        let name = base(path);
+        if name.len() >= 3 && name.len() < path.len() {
+            give(name, true);
+        }
+    } else if is_file(path) && path.len() >= 4 {
+        give(path, true);
+    }
+    for part in chunk.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c))) {
+        let part = part.trim_matches(['.', '-']);
+        if part.len() >= 5 && part.contains(['.', '-']) && part != path && part.bytes().any(|b| b.is_ascii_alphanumeric()) {
+            give(part, false);
+        }
+        for word in part.split(['.', '-']) {
+            let b = word.as_bytes();
+            let Some(first) = b.first() else { continue };
+            if first.is_ascii_digit() {
+                let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
+                let hex = b.iter().all(u8::is_ascii_hexdigit);
+                if digits == b.len() && b.len() >= 4 || hex && digits < b.len() && (7..=40).contains(&b.len()) {
+                    give(word, false);
+                }
+            } else if b.len() >= 3 && word.is_ascii() && !is_stop(word) {
+                give(word, false);
+            }
+        }
+    }
+}
+
+/// The telling words of a text, each once, in order.
+pub(super) fn words(text: &str) -> Vec<Word<'_>> {
+    let mut seen = HashSet::new();
+    let mut out = Vec::new();
+    scan(text, |w| {
+        if seen.insert(w.hash) {
+            out.push(w);
+        }
+    });
+    out
+}
+
+/// A text without its paths.
+pub(super) fn without_paths(text: &str) -> String {
+    text.split_inclusive(|c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=|".contains(c))
+        .map(|part| if part.contains('/') { " " } else { part })
+        .collect()
+}
+
+/// The largest boundary not beyond `at`.
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    if at >= text.len() {
+        return text.len();
+    }
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// A line of source as it stands in the file: without the line number or grep prefix of a listing, without indentation.
+pub(super) fn source_line(line: &str) -> &str {
+    let line = line.trim_start();
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 {
+        let rest = line[digits..].trim_start_matches(' ');
+        for sign in ["→", "\t", ":", "|", "-"] {
+            if let Some(text) = rest.strip_prefix(sign) {
+                return text.trim();
+            }
+        }
+    }
+    // `path:12:text` and `path-12-text`
+    let head = &line[..floor(line, 200)];
+    let mut from = 0;
+    while let Some(at) = head[from..].find([':', '-']) {
+        let at = from + at;
+        if head[..at].contains(char::is_whitespace) {
+            break;
+        }
+        let rest = &line[at + 1..];
+        let n = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if at >= 2 && n > 0 && rest[n..].starts_with([':', '-']) {
+            return rest[n + 1..].trim();
+        }
+        from = at + 1;
+    }
+    line.trim()
+}
+
+/// Whether a trimmed line says enough to be told apart: six characters with three letters in a row.
+pub(super) fn is_telling(line: &str) -> bool {
+    line.len() >= 6 && line.as_bytes().windows(3).any(|w| w.iter().all(u8::is_ascii_alphabetic))
+}
+
+/// The telling lines of a text, trimmed.
+pub(super) fn telling_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|l| is_telling(l))
+}
+
+/// The hash of a line.
+pub(super) fn line_hash(line: &str) -> u64 {
+    xxh3_64(line.as_bytes())
+}
+
+/// Every `path:12`, `path:12,40` and `path:12-18` of a text: path and each number.
+pub(super) fn path_lines<'a>(text: &'a str, mut f: impl FnMut(&'a str, u64)) {
+    let text = &text[..floor(text, LIMIT)];
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b':', bytes) {
+        if !bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
+            continue;
+        }
+        let in_path = |b: &u8| b.is_ascii_alphanumeric() || b"_.-/@+~\\".contains(b);
+        let from = bytes[..at].iter().rposition(|b| !in_path(b)).map_or(0, |i| i + 1);
+        let Some(path) = text.get(from..at).map(clean).filter(|p| is_file(p)) else { continue };
+        let mut rest = &bytes[at + 1..];
+        loop {
+            let n = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            let number = std::str::from_utf8(&rest[..n]).ok().and_then(|t| t.parse().ok());
+            match number {
+                Some(number) => f(path, number),
+                None => break,
+            }
+            rest = &rest[n..];
+            match rest {
+                [b',' | b'-', d, ..] if d.is_ascii_digit() => rest = &rest[1..],
+                _ => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn telling_words_are_found() {
+        let found: Vec<_> = words("Fix `src/utils.py:12` and bump_it() at 0a1b2c3 line 4711").iter().map(|w| w.text).collect();
+        assert_eq!(found, ["src/utils.py", "utils.py", "utils", "bump_it", "0a1b2c3", "4711"]);
+    }
+
+    #[test]
+    fn lines_lose_their_listing() {
+        assert_eq!(source_line("    12→    return n"), "return n");
+        assert_eq!(source_line("src/a.py:12:    return n"), "return n");
+        assert_eq!(source_line("src/a-b.py-12-    return n"), "return n");
+        assert_eq!(source_line("   12\treturn n"), "return n");
+        assert_eq!(source_line("let x: u8 = 1;"), "let x: u8 = 1;");
+        let mut hits = Vec::new();
+        path_lines("x src/a.rs:3,17 and b.py:4-9: C:5", |p, n| hits.push((p, n)));
+        assert_eq!(hits, [("src/a.rs", 3), ("src/a.rs", 17), ("b.py", 4), ("b.py", 9)]);
+    }
+}
