@@ -179,7 +179,8 @@ impl Act {
         self.norm = s.norm;
         self.need = s.bare;
         // the folder that the call itself names; the session's own says nothing
-        let own = event.tool_input.as_ref().and_then(|i| i.get("workdir").or_else(|| i.get("cwd"))).and_then(Value::as_str);
+        let own =
+            event.tool_input.as_ref().and_then(|i| i.get("workdir").or_else(|| i.get("cwd"))).and_then(Value::as_str);
         let begun = own.or(cwd).unwrap_or("");
         self.cwd = if s.cwd.starts_with(['/', '~']) { s.cwd } else { format!("{begun}{}", s.cwd) };
     }
@@ -229,7 +230,9 @@ impl Act {
         // the bare name that stands for a path named in full says nothing more
         all.retain(|p| p.len() > 2 && !p.starts_with("/dev/") && p.len() < 400 && seen.insert(p.clone()));
         let full: Vec<String> = all.iter().filter(|p| p.contains('/')).cloned().collect();
-        all.retain(|p| p.contains('/') || !full.iter().any(|f| f.ends_with(p.as_str()) && f[..f.len() - p.len()].ends_with('/')));
+        all.retain(|p| {
+            p.contains('/') || !full.iter().any(|f| f.ends_with(p.as_str()) && f[..f.len() - p.len()].ends_with('/'))
+        });
         all.truncate(64);
         self.paths = all;
     }
@@ -246,11 +249,18 @@ impl Act {
         let tells_at_its_end = matches!(
             self.kind,
             Kind::Poll
-                | Kind::Shell(ShellKind::Test | ShellKind::Lint | ShellKind::Build | ShellKind::Format | ShellKind::Run)
+                | Kind::Shell(
+                    ShellKind::Test | ShellKind::Lint | ShellKind::Build | ShellKind::Format | ShellKind::Run
+                )
         );
         self.failed = if self.looks() || self.kind == Kind::Fetch {
             // the text of a file that is read may speak of errors
-            let says = ["No such file or directory", "does not exist", "Process exited with code 1", "Process exited with code 2"];
+            let says = [
+                "No such file or directory",
+                "does not exist",
+                "Process exited with code 1",
+                "Process exited with code 2",
+            ];
             error && !(self.kind != Kind::Read && text.trim().is_empty())
                 || text.len() < 600 && says.iter().any(|s| output[..floor(&output, 500)].contains(s))
         } else {

@@ -180,7 +180,8 @@ fn covers(old: &Check, new: &Check) -> bool {
     if old.command == new.command {
         return true;
     }
-    let narrower = !old.targets.is_empty() && !(!new.targets.is_empty() && new.targets.iter().all(|t| old.targets.contains(t)));
+    let narrower =
+        !old.targets.is_empty() && !(!new.targets.is_empty() && new.targets.iter().all(|t| old.targets.contains(t)));
     !old.filtered && !narrower && old.command.split_whitespace().next() == new.command.split_whitespace().next()
 }
 

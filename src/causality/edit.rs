@@ -35,7 +35,8 @@ impl<'a> Lane<'a> {
                     near.iter().copied().filter(|m| !self.is(*m, |b| b.is_search() || b.is_inspect())).collect();
                 let newest = direct.last().or(near.last()).or(all.last()).copied();
                 let writes = |m: usize| self.is(m, |b| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
-                let writer = posts.iter().filter(|(m, s)| !*s && writes(*m as usize)).map(|(m, _)| *m as usize).next_back();
+                let writer =
+                    posts.iter().filter(|(m, s)| !*s && writes(*m as usize)).map(|(m, _)| *m as usize).next_back();
                 if let Some(m) = newest.filter(|m| writer.is_none_or(|w| w <= *m)) {
                     shown.entry(m).or_insert((0.0, line)).0 += weight;
                 }
@@ -44,7 +45,8 @@ impl<'a> Lane<'a> {
                 }
             }
             let top = shown.iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(y.0))).map(|(m, _)| *m);
-            let mut votes: Vec<(usize, f32, String)> = shown.iter().map(|(m, (v, l))| (*m, *v, (*l).to_owned())).collect();
+            let mut votes: Vec<(usize, f32, String)> =
+                shown.iter().map(|(m, (v, l))| (*m, *v, (*l).to_owned())).collect();
             votes.sort_by_key(|(m, ..)| *m);
             let newest_shown = votes.last().map(|(m, ..)| *m);
             for (m, v, line) in votes {
@@ -146,11 +148,16 @@ impl<'a> Lane<'a> {
 
     /// The line of an output that tells of the failure.
     pub(super) fn failure_line(&self, m: usize) -> Option<String> {
-        const MARKS: &[&str] = &["Error", "error", "FAIL", "failed", "assert", "panicked", "expected", "Exception", "not ok"];
+        const MARKS: &[&str] =
+            &["Error", "error", "FAIL", "failed", "assert", "panicked", "expected", "Exception", "not ok"];
         let text = self.shown(m);
         let tail = text.lines().rev().take(400);
         let telling = tail.filter(|l| MARKS.iter().any(|k| l.contains(k)));
-        telling.map(str::trim).filter(|l| l.len() > 3).min_by_key(|l| usize::from(!l.contains("Error")) + l.len() / 400).map(str::to_owned)
+        telling
+            .map(str::trim)
+            .filter(|l| l.len() > 3)
+            .min_by_key(|l| usize::from(!l.contains("Error")) + l.len() / 400)
+            .map(str::to_owned)
     }
 
     /// Edits that the failed run was to verify and that wrote what is changed now.
@@ -158,11 +165,18 @@ impl<'a> Lane<'a> {
         let source = self.poll_source.get(&failed).copied().unwrap_or(failed);
         let Some(verified) = self.verified_by.get(&source) else { return };
         let same_file = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
-        let passed = self.checks.iter().rev().take(200).filter(|(x, _)| *x < failed && !self.is(*x, |b| b.failed)).map(|(x, _)| *x);
+        let passed = self
+            .checks
+            .iter()
+            .rev()
+            .take(200)
+            .filter(|(x, _)| *x < failed && !self.is(*x, |b| b.failed))
+            .map(|(x, _)| *x);
         let last_passed = passed.max();
         let in_file: Vec<usize> = verified.iter().copied().filter(|m| self.is(*m, same_file)).collect();
         let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
-        let mine = |m: &&usize| self.is(**m, |b| b.edits.iter().any(|e| e.added.iter().any(|l| removed.contains(l.as_str()))));
+        let mine =
+            |m: &&usize| self.is(**m, |b| b.edits.iter().any(|e| e.added.iter().any(|l| removed.contains(l.as_str()))));
         let wrote_it = in_file.iter().filter(mine).next_back().copied();
         let alive = |m: &&usize| !self.gone.contains(*m) && last_passed.is_none_or(|x| **m > x);
         let found = wrote_it.or_else(|| in_file.iter().filter(alive).next_back().copied());
@@ -196,7 +210,13 @@ impl<'a> Lane<'a> {
                     || b.is_search()
                     || b.is_inspect()
                     || matches!(b.kind, Kind::Fetch | Kind::Spawn)
-                    || b.is_shell(&[ShellKind::Run, ShellKind::Test, ShellKind::Lint, ShellKind::Build, ShellKind::Fetch])
+                    || b.is_shell(&[
+                        ShellKind::Run,
+                        ShellKind::Test,
+                        ShellKind::Lint,
+                        ShellKind::Build,
+                        ShellKind::Fetch,
+                    ])
             })
         };
         let mut votes: HashMap<usize, (f32, &str)> = HashMap::new();

@@ -122,8 +122,15 @@ impl<'a> Lane<'a> {
         if a.is_inspect() && a.git.iter().any(|g| matches!(g.as_str(), "diff" | "status")) {
             let Some(&last) = self.changes.last().filter(|m| **m >= after) else { return false };
             if self.edits.contains(&last) {
-                let mut edits: Vec<usize> =
-                    self.edits.iter().rev().take(60).copied().filter(|m| *m >= after && !self.gone.contains(m)).take(6).collect();
+                let mut edits: Vec<usize> = self
+                    .edits
+                    .iter()
+                    .rev()
+                    .take(60)
+                    .copied()
+                    .filter(|m| *m >= after && !self.gone.contains(m))
+                    .take(6)
+                    .collect();
                 edits.reverse();
                 let first = edits.first().copied();
                 for m in edits {
@@ -345,7 +352,8 @@ impl<'a> Lane<'a> {
         if text.contains(&named) {
             return named;
         }
-        let numbered = text.lines().find(|l| l.strip_prefix(&line.to_string()).is_some_and(|r| r.starts_with([':', '-'])));
+        let numbered =
+            text.lines().find(|l| l.strip_prefix(&line.to_string()).is_some_and(|r| r.starts_with([':', '-'])));
         numbered.map_or(named, |l| l.chars().take(100).collect())
     }
 
@@ -365,7 +373,8 @@ impl<'a> Lane<'a> {
             let m = match in_prompt {
                 true => writer.filter(|_| w.weight >= 1.3),
                 false if w.weight < 1.0 => None,
-                false => writer.or_else(|| holder.filter(|h| h.count == 1).and_then(|h| h.steps.first()).map(|m| *m as usize)),
+                false => writer
+                    .or_else(|| holder.filter(|h| h.count == 1).and_then(|h| h.steps.first()).map(|m| *m as usize)),
             };
             if let Some(m) = m.filter(|_| holder.is_some()) {
                 votes.entry(m).or_insert((0.0, w.text.to_owned())).0 += w.weight;
@@ -432,7 +441,8 @@ impl<'a> Lane<'a> {
                 .filter(|w| self.index.is_held(w.hash))
                 .max_by(|p, q| self.index.rarity(p.hash, p.weight).total_cmp(&self.index.rarity(q.hash, q.weight)));
             let Some(h) = rarest.and_then(|w| self.index.holders(w.hash)) else { continue };
-            let holders: Vec<usize> = h.steps.iter().map(|m| *m as usize).filter(|m| self.shown(*m).contains(x.as_str())).collect();
+            let holders: Vec<usize> =
+                h.steps.iter().map(|m| *m as usize).filter(|m| self.shown(*m).contains(x.as_str())).collect();
             let m = holders.iter().rev().find(|m| previous.contains(m)).or(holders.last()).copied();
             if let Some(m) = m {
                 votes.entry(m).or_insert((0, x.clone())).0 += 1;
@@ -449,9 +459,11 @@ impl<'a> Lane<'a> {
         let since = self.since().len();
         if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&squeeze(&a.norm)) {
             let text = self.about.get(&prompt).map(|p| p.squeezed.as_str()).unwrap_or("");
-            let told = a.norm.split(" && ").map(squeeze).find(|c| {
-                c.len() >= 10 && c.matches(' ').count() >= 2 && text.contains(c.as_str())
-            });
+            let told = a
+                .norm
+                .split(" && ")
+                .map(squeeze)
+                .find(|c| c.len() >= 10 && c.matches(' ').count() >= 2 && text.contains(c.as_str()));
             if let Some(c) = told {
                 self.put(prompt, Rule::Told, 1.0, Some(c));
             }
@@ -473,7 +485,8 @@ impl<'a> Lane<'a> {
         }
         for p in a.paths.iter().filter(|p| p.contains('/')) {
             let shown = self.index.showers(p);
-            if shown.contains(&prompt) && !shown.iter().any(|m| previous.contains(m)) && !self.used_since(p, usize::MAX) {
+            if shown.contains(&prompt) && !shown.iter().any(|m| previous.contains(m)) && !self.used_since(p, usize::MAX)
+            {
                 value += 1.0;
                 best = (2.0, base(p).to_owned());
             }

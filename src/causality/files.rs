@@ -49,7 +49,8 @@ pub(super) fn within(target: &str, file: &str) -> bool {
 /// Whether a file is thrown away: below a temporary folder, or relative with the command running in one.
 pub(super) fn is_scratch(file: &str, cwd: &str) -> bool {
     const DIRS: &[&str] = &["/tmp", "/private/tmp", "/var/tmp", "/dev"];
-    let temporary = |p: &str| DIRS.iter().any(|d| p.strip_prefix(d).is_some_and(|r| r.is_empty() || r.starts_with('/')));
+    let temporary =
+        |p: &str| DIRS.iter().any(|d| p.strip_prefix(d).is_some_and(|r| r.is_empty() || r.starts_with('/')));
     temporary(file) || !file.starts_with('/') && temporary(cwd)
 }
 

@@ -127,7 +127,8 @@ impl Index {
             if let Some(name) = line.strip_prefix("+++ ") {
                 file = Some(clean(name.split_whitespace().next().unwrap_or("")));
             } else if let (Some(rest), Some(f)) = (line.strip_prefix("@@ -"), file) {
-                let start = rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
+                let start =
+                    rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
                 if let Some(start) = start {
                     self.add_hit(f, start, step);
                 }

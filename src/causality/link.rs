@@ -450,7 +450,9 @@ impl<'a> Lane<'a> {
     fn poll(&mut self, n: usize, a: &Act) -> bool {
         let mut found = false;
         for id in a.poll.iter().filter(|id| id.len() > 1) {
-            let Some(&source) = self.poll_ids.get(id).filter(|m| self.steps[**m].turn < self.steps[n].turn) else { continue };
+            let Some(&source) = self.poll_ids.get(id).filter(|m| self.steps[**m].turn < self.steps[n].turn) else {
+                continue;
+            };
             self.put(source, Rule::Poll, 1.0, Some(id.clone()));
             self.poll_source.insert(n, source);
             let polls_it = |m: &usize| self.poll_source.get(m) == Some(&source) && *m != n;
@@ -532,8 +534,14 @@ impl<'a> Lane<'a> {
                 l.iter().any(|(r, ..)| {
                     matches!(
                         r,
-                        Rule::Verify | Rule::VerifyMain | Rule::VerifyInherit | Rule::VerifyRun | Rule::OldShown
-                            | Rule::OldWrote | Rule::OldWroteShown | Rule::LookEdit
+                        Rule::Verify
+                            | Rule::VerifyMain
+                            | Rule::VerifyInherit
+                            | Rule::VerifyRun
+                            | Rule::OldShown
+                            | Rule::OldWrote
+                            | Rule::OldWroteShown
+                            | Rule::LookEdit
                     )
                 })
             })
@@ -619,8 +627,29 @@ impl Prompt {
 /// A short "yes", "go on".
 fn agrees(text: &str) -> bool {
     const YES: &[&str] = &[
-        "yes", "yep", "yeah", "ok", "okay", "sure", "continue", "go", "proceed", "do it", "do that", "do both", "do so", "please do",
-        "let's do", "lets do", "let's go", "sounds good", "lgtm", "approve", "keep going", "next", "y",
+        "yes",
+        "yep",
+        "yeah",
+        "ok",
+        "okay",
+        "sure",
+        "continue",
+        "go",
+        "proceed",
+        "do it",
+        "do that",
+        "do both",
+        "do so",
+        "please do",
+        "let's do",
+        "lets do",
+        "let's go",
+        "sounds good",
+        "lgtm",
+        "approve",
+        "keep going",
+        "next",
+        "y",
     ];
     let lower = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
     let words = lower.split_whitespace().count();
@@ -653,18 +682,28 @@ pub(super) fn norm_words(norm: &str) -> HashSet<u64> {
 
 fn still_running(text: &str) -> bool {
     let head = &text[..super::tokens::floor(text, 400)];
-    ["running with session", "running in background", "Command running", "still running"].iter().any(|s| head.contains(s))
+    ["running with session", "running in background", "Command running", "still running"]
+        .iter()
+        .any(|s| head.contains(s))
 }
 
 /// Ids under which something that a call started can be asked about later: what the source recorded, and the ids in the head
 /// of its output.
 fn poll_ids(e: &Event, text: &str) -> Vec<String> {
-    let mut ids: Vec<String> = ["background_task", "spawned"]
-        .iter()
-        .filter_map(|k| e.extra.get(*k)?.as_str().map(str::to_owned))
-        .collect();
+    let mut ids: Vec<String> =
+        ["background_task", "spawned"].iter().filter_map(|k| e.extra.get(*k)?.as_str().map(str::to_owned)).collect();
     let head = &text[..super::tokens::floor(text, 4000)];
-    for mark in ["session ID ", "cell ID ", "with ID: ", "ID: ", "agent_id\":\"", "agentId: ", "shellId: ", "task_id\":\"", "id=\""] {
+    for mark in [
+        "session ID ",
+        "cell ID ",
+        "with ID: ",
+        "ID: ",
+        "agent_id\":\"",
+        "agentId: ",
+        "shellId: ",
+        "task_id\":\"",
+        "id=\"",
+    ] {
         for (at, _) in head.match_indices(mark) {
             let rest = &head[at + mark.len()..];
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).unwrap_or(rest.len());

@@ -129,35 +129,162 @@ pub(super) fn category(command: &str) -> Option<Category> {
 }
 
 const WRAPPERS: &[&str] = &[
-    "env", "sudo", "time", "timeout", "nice", "nohup", "command", "exec", "xargs", "then", "do", "if", "!", "{", "(", "else",
-    "stdbuf", "caffeinate",
+    "env",
+    "sudo",
+    "time",
+    "timeout",
+    "nice",
+    "nohup",
+    "command",
+    "exec",
+    "xargs",
+    "then",
+    "do",
+    "if",
+    "!",
+    "{",
+    "(",
+    "else",
+    "stdbuf",
+    "caffeinate",
 ];
 const READERS: &[&str] = &[
-    "cat", "head", "tail", "nl", "less", "more", "bat", "batcat", "wc", "jq", "yq", "xxd", "od", "file", "stat", "strings",
-    "diff", "cmp", "type", "get-content", "gc", "sed", "awk",
+    "cat",
+    "head",
+    "tail",
+    "nl",
+    "less",
+    "more",
+    "bat",
+    "batcat",
+    "wc",
+    "jq",
+    "yq",
+    "xxd",
+    "od",
+    "file",
+    "stat",
+    "strings",
+    "diff",
+    "cmp",
+    "type",
+    "get-content",
+    "gc",
+    "sed",
+    "awk",
 ];
 const LISTERS: &[&str] =
     &["ls", "find", "fd", "tree", "which", "command", "dir", "get-childitem", "gci", "where", "eza", "exa"];
-const SEARCHERS: &[&str] = &["rg", "grep", "egrep", "fgrep", "ag", "ack", "git-grep", "select-string", "findstr", "zgrep"];
+const SEARCHERS: &[&str] =
+    &["rg", "grep", "egrep", "fgrep", "ag", "ack", "git-grep", "select-string", "findstr", "zgrep"];
 const SEARCH_FLAGS_WITH_VALUE: &[&str] = &[
-    "-g", "--glob", "-t", "--type", "-A", "-B", "-C", "-m", "--include", "--exclude", "--exclude-dir", "-T", "--iglob",
-    "--max-count", "--context", "-d", "--max-depth",
+    "-g",
+    "--glob",
+    "-t",
+    "--type",
+    "-A",
+    "-B",
+    "-C",
+    "-m",
+    "--include",
+    "--exclude",
+    "--exclude-dir",
+    "-T",
+    "--iglob",
+    "--max-count",
+    "--context",
+    "-d",
+    "--max-depth",
 ];
 const GIT_LOOKS: &[&str] = &[
-    "diff", "status", "log", "show", "blame", "rev-parse", "branch", "remote", "check-ignore", "ls-files", "config",
-    "describe", "merge-base", "rev-list", "cat-file", "ls-tree", "shortlog", "reflog", "for-each-ref", "symbolic-ref", "var",
+    "diff",
+    "status",
+    "log",
+    "show",
+    "blame",
+    "rev-parse",
+    "branch",
+    "remote",
+    "check-ignore",
+    "ls-files",
+    "config",
+    "describe",
+    "merge-base",
+    "rev-list",
+    "cat-file",
+    "ls-tree",
+    "shortlog",
+    "reflog",
+    "for-each-ref",
+    "symbolic-ref",
+    "var",
 ];
-const FILE_OPS: &[&str] =
-    &["rm", "mkdir", "touch", "cp", "mv", "chmod", "ln", "rmdir", "remove-item", "copy-item", "move-item", "del", "copy"];
+const FILE_OPS: &[&str] = &[
+    "rm",
+    "mkdir",
+    "touch",
+    "cp",
+    "mv",
+    "chmod",
+    "ln",
+    "rmdir",
+    "remove-item",
+    "copy-item",
+    "move-item",
+    "del",
+    "copy",
+];
 const MISC: &[&str] = &[
-    "echo", "printf", "true", "set", "export", "pwd", "sleep", "wait", "sort", "uniq", "tr", "cut", "kill", "source", "fi",
-    "done", "for", "while", "unset", "ulimit", "date", "}", ")", "write-output", "write-host", "false", "exit", "return",
+    "echo",
+    "printf",
+    "true",
+    "set",
+    "export",
+    "pwd",
+    "sleep",
+    "wait",
+    "sort",
+    "uniq",
+    "tr",
+    "cut",
+    "kill",
+    "source",
+    "fi",
+    "done",
+    "for",
+    "while",
+    "unset",
+    "ulimit",
+    "date",
+    "}",
+    ")",
+    "write-output",
+    "write-host",
+    "false",
+    "exit",
+    "return",
 ];
 
 /// Git subcommands that change something.
 pub(super) const GIT_CHANGES: &[&str] = &[
-    "add", "commit", "stash", "push", "pull", "checkout", "switch", "merge", "rebase", "reset", "restore", "cherry-pick",
-    "revert", "mv", "rm", "apply", "am", "tag",
+    "add",
+    "commit",
+    "stash",
+    "push",
+    "pull",
+    "checkout",
+    "switch",
+    "merge",
+    "rebase",
+    "reset",
+    "restore",
+    "cherry-pick",
+    "revert",
+    "mv",
+    "rm",
+    "apply",
+    "am",
+    "tag",
 ];
 
 /// Reads a command line.
@@ -187,7 +314,14 @@ pub(super) fn read(line: &str) -> Shell {
     s
 }
 
-fn one(s: &mut Shell, simple: Simple, docs: &[Heredoc], kinds: &mut Vec<Kind>, norm: &mut Vec<String>, last_read: &mut Option<usize>) {
+fn one(
+    s: &mut Shell,
+    simple: Simple,
+    docs: &[Heredoc],
+    kinds: &mut Vec<Kind>,
+    norm: &mut Vec<String>,
+    last_read: &mut Option<usize>,
+) {
     let (mut words, written) = redirections(s, simple.words);
     strip_wrappers(&mut words);
     if words.is_empty() {
@@ -208,7 +342,11 @@ fn one(s: &mut Shell, simple: Simple, docs: &[Heredoc], kinds: &mut Vec<Kind>, n
     match p {
         "cd" | "pushd" | "set-location" => {
             if let Some(to) = plain.first() {
-                s.cwd = if to.starts_with(['/', '~']) { (*to).to_owned() } else { format!("{}/{to}", s.cwd.trim_end_matches('/')) };
+                s.cwd = if to.starts_with(['/', '~']) {
+                    (*to).to_owned()
+                } else {
+                    format!("{}/{to}", s.cwd.trim_end_matches('/'))
+                };
             }
             return;
         }
@@ -254,7 +392,9 @@ fn one(s: &mut Shell, simple: Simple, docs: &[Heredoc], kinds: &mut Vec<Kind>, n
         }
         _ => {}
     }
-    if READERS.contains(&p) && p != "awk" || p == "awk" && plain.iter().skip(1).any(|x| looks_like_path(x)) && !simple.piped {
+    if READERS.contains(&p) && p != "awk"
+        || p == "awk" && plain.iter().skip(1).any(|x| looks_like_path(x)) && !simple.piped
+    {
         let any_name = matches!(p, "cat" | "nl" | "bat" | "diff" | "type" | "get-content" | "gc");
         let number = |x: &str| x.bytes().all(|b| b.is_ascii_digit());
         let names = plain.iter().skip(usize::from(matches!(p, "jq" | "yq" | "awk")));
@@ -359,7 +499,9 @@ fn unwrapped(line: &str) -> String {
     if let [one] = simple.as_slice()
         && let [shell, flag, script] = one.words.as_slice()
         && matches!(base(shell), "sh" | "bash" | "zsh" | "pwsh" | "powershell" | "cmd" | "cmd.exe" | "powershell.exe")
-        && (flag.starts_with('-') && flag.to_ascii_lowercase().ends_with('c') || flag.eq_ignore_ascii_case("-command") || flag == "/c")
+        && (flag.starts_with('-') && flag.to_ascii_lowercase().ends_with('c')
+            || flag.eq_ignore_ascii_case("-command")
+            || flag == "/c")
     {
         return script.clone();
     }
@@ -530,7 +672,9 @@ fn strip_wrappers(words: &mut Vec<String>) {
     let mut skip = 0;
     while let Some(w) = words.get(skip) {
         let assignment = w.split_once('=').is_some_and(|(n, _)| {
-            !n.is_empty() && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !n.as_bytes()[0].is_ascii_digit()
+            !n.is_empty()
+                && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !n.as_bytes()[0].is_ascii_digit()
         });
         if assignment {
             skip += 1;
@@ -541,7 +685,10 @@ fn strip_wrappers(words: &mut Vec<String>) {
             }
             let takes_number = matches!(w.as_str(), "timeout" | "nice" | "stdbuf");
             skip += 1;
-            while words.get(skip).is_some_and(|n| takes_number && (n.starts_with('-') || n.as_bytes()[0].is_ascii_digit())) {
+            while words
+                .get(skip)
+                .is_some_and(|n| takes_number && (n.starts_with('-') || n.as_bytes()[0].is_ascii_digit()))
+            {
                 skip += 1;
             }
         } else {
@@ -627,7 +774,10 @@ mod tests {
         assert_eq!(reads("head -n 20 a.txt"), [r("a.txt", Some(1), Some(20))]);
         assert_eq!(reads("wc -l < in.txt"), [r("in.txt", None, None)]);
         let s = read("rg -n --glob '*.rs' 'fn main' src tests | head");
-        assert_eq!((s.searches, s.kind), (vec![("fn main".into(), "src".into()), ("fn main".into(), "tests".into())], Kind::Search));
+        assert_eq!(
+            (s.searches, s.kind),
+            (vec![("fn main".into(), "src".into()), ("fn main".into(), "tests".into())], Kind::Search)
+        );
         let s = read("cat > src/x.py <<'EOF'\nimport os\nEOF\npython3 src/x.py 2>&1 | tail -5");
         assert_eq!(s.writes, [Written { path: "src/x.py".into(), text: "import os\n".into() }]);
         assert_eq!((s.checks[0].category, s.kind), (Category::Build, Kind::Build));
@@ -645,7 +795,23 @@ mod tests {
 
     #[test]
     fn junk_is_survived() {
-        for c in ["", "'", "\"a", "<<", "<<EOF", "cat <<EOF", "| | |", "a\\", "$(", "sed -n", "git", "-", ">", "timeout", "é > ü"] {
+        for c in [
+            "",
+            "'",
+            "\"a",
+            "<<",
+            "<<EOF",
+            "cat <<EOF",
+            "| | |",
+            "a\\",
+            "$(",
+            "sed -n",
+            "git",
+            "-",
+            ">",
+            "timeout",
+            "é > ü",
+        ] {
             read(c);
         }
     }
