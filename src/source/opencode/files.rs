@@ -153,7 +153,9 @@ impl Records for Storage {
         for part in messages.iter().flat_map(|m| self.parts(&m.id, &mut Vec::new())) {
             let Some(state) = part.state else { continue };
             if state.metadata.get("sessionId").and_then(Value::as_str) == Some(child) {
-                found.push(Task { part: part.id, start: state.time.start.unwrap_or(0), end: state.time.end });
+                let prompt = state.input.as_ref().and_then(|i| i.get("prompt")?.as_str()).map(str::to_owned);
+                let start = state.time.start.unwrap_or(0);
+                found.push(Task { part: part.id, start, end: state.time.end, prompt });
             }
         }
         found

@@ -158,7 +158,6 @@ impl<'a> Reader<'a> {
     fn user(&mut self, message: &Message, parts: Vec<Part>, sink: Sink<'_>) {
         let ordinal = self.ordinals.len();
         self.ordinals.insert(message.id.clone(), ordinal);
-        let spawned_by = self.task_at(message.time.created);
         let mut words = Vec::new();
         let mut attached = Vec::new();
         let mut injected = Vec::new();
@@ -177,9 +176,10 @@ impl<'a> Reader<'a> {
         if !words.is_empty() {
             let mut e =
                 self.event(EventType::UserInput, prompt_id(&self.session.id, &message.id), message.time.created);
-            e.tool_input = Some(words.join("\n").into());
+            let words = words.join("\n");
+            e.parents = self.task_of(&words, message.time.created).into_iter().collect();
+            e.tool_input = Some(words.into());
             e.native_id = Some(message.id.clone());
-            e.parents = spawned_by.clone().into_iter().collect();
             if !attached.is_empty() {
                 e.extra.insert("attachments".to_owned(), attached.into());
             }
@@ -209,13 +209,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The call of the parent session that gave the prompt of this time: its record names this session, and the prompt
-    /// lies within the time it ran.
-    fn task_at(&self, created: Option<i64>) -> Option<String> {
+    /// The call of the parent session that gave this prompt. The calls name this session; of several, each gave one
+    /// prompt, told by its words or its time. (Clients before 1.2 write the start of a call only after the prompt.)
+    fn task_of(&mut self, words: &str, created: Option<i64>) -> Option<String> {
         let parent = self.session.parent_id.as_deref()?;
-        let created = created?;
-        let task = self.tasks.iter().rfind(|t| t.start <= created && t.end.is_none_or(|end| created <= end))?;
-        Some(id::call(AGENT, parent, &task.part))
+        let first = self.ordinals.len() == 1;
+        let gave = |t: &Task| {
+            let within = created.is_some_and(|c| t.start <= c && t.end.is_none_or(|end| c <= end));
+            first || within || t.prompt.as_deref() == Some(words)
+        };
+        let at = self.tasks.iter().position(gave)?;
+        self.tasks.drain(..=at).next_back().map(|t| id::call(AGENT, parent, &t.part))
     }
 
     /// What a response of the turn of `parent` has newly in its context, taken out of what is pending. A prompt that was

@@ -267,12 +267,12 @@ impl Records for Rows<'_> {
 
     fn tasks(&self, parent: &str, child: &str) -> Vec<Task> {
         let sql = format!(
-            "select id, json_extract(data, '$.state.time.start'), json_extract(data, '$.state.time.end') from part
-             where session_id = ?1 and json_valid(data) and {CHILD} = ?2 order by time_created, id"
+            "select id, json_extract(data, '$.state.time.start'), json_extract(data, '$.state.time.end'),
+                json_extract(data, '$.state.input.prompt') from part where session_id = ?1 and json_valid(data) and {CHILD} = ?2 order by time_created, id"
         );
         let found = self.connection.prepare(&sql).and_then(|mut s| {
             s.query_map([parent, child], |r| {
-                Ok(Task { part: r.get(0)?, start: ms(r, 1)?.unwrap_or(0), end: ms(r, 2)? })
+                Ok(Task { part: r.get(0)?, start: ms(r, 1)?.unwrap_or(0), end: ms(r, 2)?, prompt: text(r, 3)? })
             })?
             .collect()
         });

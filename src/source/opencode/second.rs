@@ -85,7 +85,8 @@ impl Records for Second<'_> {
                 let session = state.metadata.get("sessionID").or_else(|| state.metadata.get("sessionId"));
                 if session.and_then(Value::as_str) == Some(child) {
                     let start = state.time.start.unwrap_or(0);
-                    found.push(Task { part: part.id, start, end: state.time.end });
+                    let prompt = state.input.as_ref().and_then(|i| i.get("prompt")?.as_str()).map(str::to_owned);
+                    found.push(Task { part: part.id, start, end: state.time.end, prompt });
                 }
             }
         });

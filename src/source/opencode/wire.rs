@@ -121,6 +121,8 @@ pub(super) struct Task {
     pub(super) part: String,
     pub(super) start: i64,
     pub(super) end: Option<i64>,
+    /// What the sub-agent was told.
+    pub(super) prompt: Option<String>,
 }
 
 /// Where the records of a session come from.
