@@ -28,5 +28,6 @@ pub mod id;
 pub mod patch;
 pub mod query;
 pub mod render;
+pub mod settings;
 pub mod source;
 pub mod store;

@@ -3,6 +3,7 @@
 pub mod aider;
 mod blame;
 mod catalog;
+mod client;
 mod completions;
 pub mod context;
 mod demo;

@@ -5,6 +5,7 @@
 
 pub mod cause;
 pub mod detail;
+pub mod diff;
 pub mod label;
 pub mod lanes;
 pub mod text;

@@ -2,12 +2,14 @@
 //!
 //! - [`append`](Store::append): one buffer, one write, under a lock; folders 0700, files 0600, never through a symlink.
 //! - [`read`](Store::read): events folded, with every problem by line.
+//! - [`backup`]: settings files as they were before `install`.
 //! - [`unusable`]: what `hook` was given and could not use, for `doctor`.
 //! - [`index`]: what has been read from where, and a summary of each session; a cache that can be deleted at any time.
 //!
 //! Invariant: only this module writes, and nothing outside the store's folder.
 
 mod append;
+pub mod backup;
 mod file_name;
 mod hooked;
 pub mod index;
