@@ -166,8 +166,9 @@ pub fn on_path(ctx: &Context, name: &str) -> Option<PathBuf> {
 
 /// The version that a client's program tells.
 pub fn version(ctx: &Context, hooked: Hooked) -> Option<Version> {
-    let program = on_path(ctx, hooked.program())
-        .or_else(|| Some(ctx.env.home.join(".claude/local/claude")).filter(|p| hooked == Hooked::ClaudeCode && p.is_file()))?;
+    let program = on_path(ctx, hooked.program()).or_else(|| {
+        Some(ctx.env.home.join(".claude/local/claude")).filter(|p| hooked == Hooked::ClaudeCode && p.is_file())
+    })?;
     parse_version(&ask(&program, "--version")?)
 }
 

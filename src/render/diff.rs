@@ -44,6 +44,9 @@ mod tests {
         let before: String = (1..=20).map(|n| format!("{n}\n")).collect();
         let after = before.replace("\n2\n", "\nzwei\n").replace("15\n", "").replace("\n6\n", "\nsechs\n");
         let lines = diff(&Term::default(), &before, &after).join("|");
-        assert_eq!(lines, "@@ line 1|  1|- 2|+ zwei|  3|  4|  5|- 6|+ sechs|  7|  8|  9|@@ line 12|  12|  13|  14|- 15|  16|  17|  18");
+        assert_eq!(
+            lines,
+            "@@ line 1|  1|- 2|+ zwei|  3|  4|  5|- 6|+ sechs|  7|  8|  9|@@ line 12|  12|  13|  14|- 15|  16|  17|  18"
+        );
     }
 }

@@ -135,7 +135,8 @@ pub fn with(text: &str, wanted: &Wanted<'_>, replaced: &dyn Fn(&Value) -> bool) 
     check(start, wanted)?;
     let found = handlers(start, wanted.form)?;
     let own: Vec<&Found> = found.iter().filter(|f| is_own(&f.handler)).collect();
-    let there = wanted.events.iter().all(|e| own.iter().filter(|f| f.event == *e && f.handler == wanted.handler).count() == 1);
+    let there =
+        wanted.events.iter().all(|e| own.iter().filter(|f| f.event == *e && f.handler == wanted.handler).count() == 1);
     if there && own.len() == wanted.events.len() && !found.iter().any(|f| replaced(&f.handler)) {
         return Ok(text.to_owned());
     }

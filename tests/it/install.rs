@@ -150,7 +150,9 @@ fn byte_order_mark_and_windows_lines_stay() {
 fn a_file_on_one_line_stays_on_one_line() {
     check(
         r#"{"a":[],"b":{}}"#,
-        &expect![[r#"{"a":[],"b":{},"hooks":{"PreToolUse":[{"hooks":[{"type":"command","command":"/bin/causetrace hook","timeout":10}]}],"Stop":[{"hooks":[{"type":"command","command":"/bin/causetrace hook","timeout":10}]}]}}"#]],
+        &expect![[
+            r#"{"a":[],"b":{},"hooks":{"PreToolUse":[{"hooks":[{"type":"command","command":"/bin/causetrace hook","timeout":10}]}],"Stop":[{"hooks":[{"type":"command","command":"/bin/causetrace hook","timeout":10}]}]}}"#
+        ]],
     );
 }
 
@@ -205,14 +207,21 @@ fn own_and_python_handlers_are_known_by_their_command() {
 }
 
 fn settings() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from)
+    ];
     let any = leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((".{0,6}", inner), 0..4).prop_map(|m| m.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            prop::collection::vec((".{0,6}", inner), 0..4)
+                .prop_map(|m| m.into_iter().collect::<serde_json::Map<_, _>>().into()),
         ]
     });
-    let group = prop::collection::vec(("[a-z]{1,5}", any.clone()), 0..3).prop_map(|m| m.into_iter().collect::<serde_json::Map<_, _>>());
+    let group = prop::collection::vec(("[a-z]{1,5}", any.clone()), 0..3)
+        .prop_map(|m| m.into_iter().collect::<serde_json::Map<_, _>>());
     let group = (group, "[a-z ]{0,9}").prop_map(|(mut g, command)| {
         g.insert("hooks".into(), json!([{"type": "command", "command": command}]));
         Value::from(g)
