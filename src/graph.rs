@@ -30,23 +30,39 @@ pub struct Graph {
     pub cut: Vec<(usize, usize)>,
     /// For each event, those it led to: as a cause, or as the proven parent of what has no cause of its own.
     effects: Vec<Vec<usize>>,
+    /// Messages that no call of the same response follows or precedes.
+    answers: Vec<bool>,
 }
 
 impl Graph {
     /// Orders and links the events. Of several with one id the later folds into the first. Near linear in their number.
     pub fn new(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Self {
+        Self::build(events, action_of, &|events| causality::link(events, action_of))
+    }
+
+    /// The same without inferred causes, where only order and actions are asked for.
+    pub fn unlinked(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Self {
+        Self::build(events, action_of, &|events| vec![Vec::new(); events.len()])
+    }
+
+    fn build(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, link: &dyn Fn(&[Event]) -> Links) -> Self {
         let events = folded(events);
         let (events, parents, missing, cut) = ordered(events);
         let actions: Vec<Action> = events.iter().map(action_of).collect();
-        let causes = causality::link(&events, action_of);
+        let causes = link(&events);
         let mut graph =
-            Self { effects: vec![Vec::new(); events.len()], events, actions, parents, missing, causes, cut };
+            Self { effects: vec![Vec::new(); events.len()], answers: answers(&events), events, actions, parents, missing, causes, cut };
         for i in 0..graph.events.len() {
             for p in graph.reasons(i) {
                 graph.effects[p].push(i);
             }
         }
         graph
+    }
+
+    /// Whether a message is an answer: its response made no call.
+    pub fn is_answer(&self, i: usize) -> bool {
+        self.answers[i]
     }
 
     /// The working directory of the session: of its header, else the first recorded.
@@ -107,6 +123,14 @@ impl Graph {
         seen[start] = false;
         (0..seen.len()).filter(|n| seen[*n]).collect()
     }
+}
+
+/// Messages of responses that made no call.
+fn answers(events: &[Event]) -> Vec<bool> {
+    let key = |e: &Event| Some((e.session_id.clone(), e.agent_id.clone(), e.turn_id.clone()?));
+    let working: std::collections::HashSet<_> = events.iter().filter(|e| e.is_call()).filter_map(key).collect();
+    let answer = |e: &Event| e.event_type == EventType::Message && key(e).is_none_or(|k| !working.contains(&k));
+    events.iter().map(answer).collect()
 }
 
 /// One event per id.

@@ -18,15 +18,9 @@ pub enum Only {
 /// Whether each event is shown: calls, prompts, injected text that led to something, and answers (the agent's words where no
 /// call followed in the same response); with `full` everything but headers. `only` leaves prompts and one kind.
 pub fn visible(graph: &Graph, only: Option<Only>, full: bool) -> Vec<bool> {
-    let mut turns_with_calls = std::collections::HashSet::new();
     let mut causes = vec![false; graph.events.len()];
-    for (i, e) in graph.events.iter().enumerate() {
-        if e.is_call() {
-            turns_with_calls.insert((e.turn_id.as_deref(), e.agent_id.as_deref()));
-        }
-        for c in &graph.causes[i] {
-            causes[c.event] = true;
-        }
+    for c in graph.causes.iter().flatten() {
+        causes[c.event] = true;
     }
     let shown = |(i, e): (usize, &crate::event::Event)| match (&e.event_type, only) {
         (EventType::Session, _) => false,
@@ -40,7 +34,7 @@ pub fn visible(graph: &Graph, only: Option<Only>, full: bool) -> Vec<bool> {
         }
         (_, Some(_)) => false,
         (_, None) if full => true,
-        (EventType::Message, _) => !turns_with_calls.contains(&(e.turn_id.as_deref(), e.agent_id.as_deref())),
+        (EventType::Message, _) => graph.is_answer(i),
         (EventType::ContextUpdate, _) => causes[i] || e.extra.contains_key("compaction"),
         _ => false,
     };

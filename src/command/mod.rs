@@ -13,6 +13,7 @@ mod export;
 mod failure;
 mod filter;
 mod graph;
+mod history;
 pub mod hook;
 mod impact;
 mod import;

@@ -1,15 +1,81 @@
 //! `causetrace stats`.
 
 use super::context::Context;
+use super::view;
+use crate::query::stats::stats;
+use crate::render::{Tone, detail, text};
 
-/// Not there yet
+/// Figures of a session: calls by tool, failures, tokens, how causes are known, what led nowhere
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The session
+    session: Option<String>,
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// None.
-pub fn run(_ctx: &mut Context, _args: &Args) -> anyhow::Result<u8> {
+/// The session does not exist or cannot be read.
+pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
+    let session = super::session(ctx, args.session.as_deref())?;
+    let graph = view::graph(session.events);
+    view::notes(ctx, &session.problems);
+    let s = stats(&graph);
+    if ctx.json {
+        ctx.out.json(&s)?;
+        return Ok(0);
+    }
+    let term = ctx.out.term;
+    for line in view::heading(ctx, &graph, &session.id) {
+        ctx.out.line(line);
+    }
+    ctx.out.line("");
+    let calls: usize = s.tools.iter().map(|t| t.calls).sum();
+    let mut row = |name: &str, value: String| {
+        let value = text::one_line(&value, term.width.saturating_sub(16));
+        ctx.out.line(format!("{}{value}", term.paint(Tone::Dim, &format!("{name:16}"))));
+    };
+    row("events", s.events.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
+    row("responses", s.responses.to_string());
+    if let Some(t) = s.tokens {
+        let cache = format!("{} read from cache, {} written to it", t.cache_read, t.cache_write);
+        row("tokens", format!("{} in, {} out, {cache}", t.input, t.output));
+    }
+    if let Some(ms) = s.span_ms {
+        row("span", super::duration(i64::try_from(ms).unwrap_or(i64::MAX)));
+    }
+    row("longest chain", super::count(s.longest_chain, "event"));
+    let inferred: usize = s.inferred.values().sum();
+    let order = s.inferred.get("order").copied().unwrap_or(0);
+    let all = (s.proven + inferred).max(1);
+    let share = |n: usize| format!("{}%", (n * 100 + all / 2) / all);
+    row(
+        "edges",
+        format!("{} proven by ids, {} with evidence, {} by order only", share(s.proven), share(inferred - order), share(order)),
+    );
+    row("inferred", s.inferred.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
+    row("causes a call", s.fan_in.iter().map(|(k, n)| format!("{n}× {k}")).collect::<Vec<_>>().join(", "));
+    let dead_time = s.dead_ms.map(|ms| format!(", {}", super::duration(i64::try_from(ms).unwrap_or(i64::MAX))));
+    row("led nowhere", format!("{} of {calls} calls{}", s.dead.len(), dead_time.unwrap_or_default()));
+    ctx.out.line("");
+    let width = s.tools.iter().map(|t| text::columns(&t.name)).max().unwrap_or(4).clamp(4, 32);
+    ctx.out.line(term.paint(Tone::Dim, &format!("{}  calls  failed      time", text::pad("tool", width))));
+    for t in &s.tools {
+        let took = t.duration_ms.map(|ms| super::duration(i64::try_from(ms).unwrap_or(i64::MAX))).unwrap_or_default();
+        let failures = if t.failures == 0 { String::new() } else { t.failures.to_string() };
+        let name = text::pad(&text::one_line(&t.name, width), width);
+        ctx.out.line(
+            format!("{}  {:>5}  {}  {took:>8}", term.paint(Tone::Tool, &name), t.calls, term.paint(Tone::Bad, &format!("{failures:>6}")))
+                .trim_end()
+                .to_owned(),
+        );
+    }
+    if !s.loops.is_empty() {
+        ctx.out.line("");
+        ctx.out.line(term.paint(Tone::Dim, "the same call with the same result"));
+        for l in s.loops.iter().take(10) {
+            ctx.out.line(format!("  {}×  {}", l.times, detail::title(&term, &graph, l.event)));
+        }
+    }
     Ok(0)
 }

@@ -8,6 +8,7 @@ pub mod detail;
 pub mod diff;
 pub mod label;
 pub mod lanes;
+pub mod story;
 pub mod text;
 pub mod tree;
 

@@ -1,0 +1,225 @@
+//! Which event wrote each line that stands in a file now.
+//!
+//! The recorded edits are taken back from the present content, newest first: the text that an edit left is looked for in
+//! the file, its added lines are attributed, and the text that it replaced is put back for the next older edit. What
+//! cannot be found, or stands in several places, is left alone: a wrong attribution is worse than none. Lines that somebody
+//! changed by hand since are found nowhere and so stay unknown.
+
+use imara_diff::{Algorithm, Diff, InternedInput};
+use serde::Serialize;
+
+use super::removed::recorded;
+use crate::action::{Action, Change, FileEdit, Hunk};
+use crate::event::Status;
+use crate::graph::Graph;
+
+/// One edit of the file, of any session.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Whatever names the event to the caller.
+    pub id: usize,
+    /// The change of this one file.
+    pub change: FileEdit,
+}
+
+/// A line of the file and the edit that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Number, from 1.
+    pub number: u64,
+    /// Its text.
+    pub text: String,
+    /// The edit, by its id; none where no recorded edit wrote it.
+    pub edit: Option<usize>,
+}
+
+/// The successful edits of a file in a graph, in causal order: their events and changes.
+pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<(usize, FileEdit)> {
+    let mut out = Vec::new();
+    for (i, e) in graph.events.iter().enumerate() {
+        if matches!(e.status, Some(Status::Error | Status::Denied | Status::Interrupted | Status::Running)) {
+            continue;
+        }
+        let Action::Edit(files) = &graph.actions[i] else { continue };
+        for f in files {
+            let target = f.moved_to.as_deref().unwrap_or(&f.path);
+            if !is_file(target, e.cwd.as_deref()) {
+                continue;
+            }
+            let known = recorded(e.extra.get("patch")).into_iter().find(|k| is_file(&k.path, e.cwd.as_deref()));
+            let mut change = f.clone();
+            // the recorded hunks have line numbers and context; a whole write is better known by its content
+            if let (Change::Edit, Some(k)) = (f.change, known.filter(|k| !k.hunks.is_empty())) {
+                change.hunks = k.hunks;
+            }
+            out.push((i, change));
+        }
+    }
+    out
+}
+
+/// Attributes the lines of `content`. `edits` are in the order in which they were made.
+pub fn blame(content: &str, edits: &[Edit]) -> Vec<Line> {
+    let now: Vec<&str> = content.lines().collect();
+    let mut wrote: Vec<Option<usize>> = vec![None; now.len()];
+    // the file as it was before the edits taken back so far: text, and which present line it is
+    let mut then: Vec<(String, Option<usize>)> = now.iter().enumerate().map(|(i, l)| ((*l).to_owned(), Some(i))).collect();
+    for edit in edits.iter().rev() {
+        match edit.change.change {
+            Change::Delete => break,
+            Change::Write => {
+                let content = edit.change.hunks.first().map(|h| h.after.as_str()).unwrap_or("");
+                take_write(&then, content, edit.id, &mut wrote);
+                // what stood there before is not known
+                break;
+            }
+            Change::Edit => {
+                for hunk in edit.change.hunks.iter().rev() {
+                    take_back(&mut then, hunk, edit.id, &mut wrote);
+                }
+            }
+        }
+    }
+    let line = |(i, text): (usize, &&str)| Line { number: i as u64 + 1, text: (*text).to_owned(), edit: wrote[i] };
+    now.iter().enumerate().map(line).collect()
+}
+
+/// Attributes what an edit added and puts back what it replaced.
+fn take_back(then: &mut Vec<(String, Option<usize>)>, hunk: &Hunk, id: usize, wrote: &mut [Option<usize>]) {
+    let after: Vec<&str> = hunk.after.lines().collect();
+    let Some(at) = place(then, &after, hunk.line) else { return };
+    let before: Vec<&str> = hunk.before.lines().collect();
+    let kept = kept(&before, &after);
+    let mut old: Vec<(String, Option<usize>)> = before.iter().map(|l| ((*l).to_owned(), None)).collect();
+    for (j, from) in kept.iter().enumerate() {
+        let present = then[at + j].1;
+        match from {
+            Some(b) => old[*b].1 = present,
+            None => {
+                if let Some(i) = present {
+                    wrote[i].get_or_insert(id);
+                }
+            }
+        }
+    }
+    then.splice(at..at + after.len(), old);
+}
+
+/// Where a block stands: the only place, or of several the one at the recorded line. A block of a single trivial line is found
+/// nowhere.
+fn place(then: &[(String, Option<usize>)], block: &[&str], line: Option<u64>) -> Option<usize> {
+    if block.is_empty() || block.len() > then.len() || !block.iter().any(|l| is_telling(l)) {
+        return None;
+    }
+    // the first and last line of an edit may be parts of lines: they count where they stand at the edge
+    let fits = |at: usize| block.iter().enumerate().all(|(j, l)| then[at + j].0 == *l);
+    let mut found = None;
+    for at in 0..=then.len() - block.len() {
+        if fits(at) {
+            if line == Some(at as u64 + 1) {
+                return Some(at);
+            }
+            if found.is_some() {
+                // a later recorded line may still decide
+                let exact = line.and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_sub(1));
+                return exact.filter(|n| *n + block.len() <= then.len() && fits(*n));
+            }
+            found = Some(at);
+        }
+    }
+    found
+}
+
+fn is_telling(line: &str) -> bool {
+    line.bytes().filter(u8::is_ascii_alphanumeric).count() >= 3 || !line.is_ascii()
+}
+
+/// For each line of `after`, the line of `before` that it is, where it was kept.
+fn kept(before: &[&str], after: &[&str]) -> Vec<Option<usize>> {
+    let mut input = InternedInput::default();
+    input.update_before(before.iter().copied());
+    input.update_after(after.iter().copied());
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_no_heuristic(&input);
+    let mut map = vec![None; after.len()];
+    let (mut b, mut a) = (0usize, 0usize);
+    for h in diff.hunks() {
+        while a < h.after.start as usize {
+            map[a] = Some(b);
+            a += 1;
+            b += 1;
+        }
+        a = h.after.end as usize;
+        b = h.before.end as usize;
+    }
+    while a < after.len() && b < before.len() {
+        map[a] = Some(b);
+        a += 1;
+        b += 1;
+    }
+    map
+}
+
+/// Attributes lines that a whole write left and that still stand: all where nothing changed, else runs with a telling line.
+fn take_write(then: &[(String, Option<usize>)], content: &str, id: usize, wrote: &mut [Option<usize>]) {
+    let written: Vec<&str> = content.lines().collect();
+    let present: Vec<&str> = then.iter().map(|(l, _)| l.as_str()).collect();
+    let map = kept(&written, &present);
+    let mut at = 0;
+    while at < map.len() {
+        let mut end = at;
+        while end < map.len() && map[end].is_some() {
+            end += 1;
+        }
+        if present[at..end].iter().any(|l| is_telling(l)) {
+            for (_, line) in &then[at..end] {
+                if let Some(i) = line {
+                    wrote[*i].get_or_insert(id);
+                }
+            }
+        }
+        at = end.max(at + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edit(id: usize, before: &str, after: &str) -> Edit {
+        let hunks = vec![Hunk { line: None, before: before.into(), after: after.into() }];
+        Edit { id, change: FileEdit { path: "f".into(), hunks, ..FileEdit::default() } }
+    }
+
+    fn write(id: usize, content: &str) -> Edit {
+        let hunks = vec![Hunk { line: None, before: String::new(), after: content.into() }];
+        Edit { id, change: FileEdit { path: "f".into(), change: Change::Write, hunks, ..FileEdit::default() } }
+    }
+
+    fn who(content: &str, edits: &[Edit]) -> Vec<Option<usize>> {
+        blame(content, edits).into_iter().map(|l| l.edit).collect()
+    }
+
+    #[test]
+    fn lines_are_attributed_through_later_edits() {
+        let edits = [
+            write(1, "fn one() {}\nfn two() {}\nfn three() {}\n"),
+            edit(2, "fn two() {}", "fn two() {\n    body();\n}"),
+            edit(3, "    body();", "    better();"),
+        ];
+        let now = "fn one() {}\nfn two() {\n    better();\n}\nfn three() {}\n";
+        assert_eq!(who(now, &edits), [Some(1), Some(2), Some(3), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn what_nobody_recorded_is_unknown() {
+        // a line changed by hand, a line added by hand
+        let edits = [write(1, "alpha one\nbeta two\ngamma three\n")];
+        assert_eq!(who("alpha one\nbeta 2\ngamma three\nby hand\n", &edits), [Some(1), None, Some(1), None]);
+        assert_eq!(who("some text\n", &[edit(2, "other", "another thing")]), [None]);
+        // twice the same text: which one is not known
+        assert_eq!(who("same line\nx\nsame line\n", &[edit(2, "old line", "same line")]), [None, None, None]);
+        // an edit of `}` alone says nothing
+        assert_eq!(who("a b c\n}\n", &[edit(2, "]", "}")]), [None, None]);
+    }
+}

@@ -1,0 +1,137 @@
+//! The backward slice of an event as a story: what led to it, and what led to that, to the prompt.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use serde::Serialize;
+
+use crate::causality::{Evidence, Kind};
+use crate::event::EventType;
+use crate::graph::Graph;
+
+/// Steps told at most; of a longer slice those that bear most on the event.
+const MOST: usize = 24;
+
+/// What of the slice is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// At most so many steps back.
+    pub depth: Option<usize>,
+    /// Only the primary cause of each step.
+    pub primary: bool,
+    /// Only what ids prove.
+    pub proven: bool,
+    /// Only causes of at least this confidence.
+    pub min_confidence: f32,
+}
+
+/// A reason of a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reason {
+    /// Index of the cause.
+    pub event: usize,
+    /// How it led here; none for a proven edge.
+    pub kind: Option<Kind>,
+    /// 0 to 1; 1 for a proven edge.
+    pub confidence: f32,
+    /// What shows it.
+    pub evidence: Option<Evidence>,
+    /// It is told further down, as a step of its own.
+    pub told: bool,
+}
+
+/// A step of the story.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// Index of the event.
+    pub event: usize,
+    /// How much it bears on the event asked about: the product of confidences on the best way there.
+    pub weight: f32,
+    /// What led to it.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why an event happened.
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    /// The steps, the event asked about first, then back in time.
+    pub steps: Vec<Step>,
+    /// Events of the slice that are not told.
+    pub left_out: usize,
+}
+
+/// The story of an event.
+pub fn why(graph: &Graph, event: usize, options: Options) -> Story {
+    // best first: the step that bears most on the event is told before others
+    let mut weight: BTreeMap<usize, f32> = BTreeMap::new();
+    let mut heap: BinaryHeap<(Weight, usize, usize)> = BinaryHeap::new();
+    heap.push((Weight(1.0), event, 0));
+    let mut told: Vec<usize> = Vec::new();
+    let mut reached = 0usize;
+    while let Some((Weight(w), i, depth)) = heap.pop() {
+        if weight.contains_key(&i) {
+            continue;
+        }
+        weight.insert(i, w);
+        reached += 1;
+        let prompt = graph.events[i].event_type == EventType::UserInput;
+        if told.len() < MOST || prompt && told.len() < MOST + 4 {
+            told.push(i);
+        }
+        if options.depth.is_some_and(|d| depth >= d) {
+            continue;
+        }
+        for r in reasons(graph, i, options) {
+            heap.push((Weight(w * r.confidence.max(0.05)), r.event, depth + 1));
+        }
+    }
+    told.sort_unstable_by(|a, b| b.cmp(a));
+    // the event itself comes first even where the clock of a cause is later
+    told.retain(|i| *i != event);
+    told.insert(0, event);
+    let steps = told.iter().map(|i| {
+        let mut reasons = reasons(graph, *i, options);
+        for r in &mut reasons {
+            r.told = told.contains(&r.event);
+        }
+        Step { event: *i, weight: weight.get(i).copied().unwrap_or(1.0), reasons }
+    });
+    Story { steps: steps.collect(), left_out: reached.saturating_sub(told.len()) }
+}
+
+fn reasons(graph: &Graph, i: usize, options: Options) -> Vec<Reason> {
+    let proven = |p: &usize| Reason { event: *p, kind: None, confidence: 1.0, evidence: None, told: false };
+    if options.proven || graph.causes[i].is_empty() {
+        let most = if options.primary { 1 } else { usize::MAX };
+        return graph.parents[i].iter().take(most).map(proven).collect();
+    }
+    let causes = graph.causes[i].iter().filter(|c| c.confidence >= options.min_confidence);
+    let most = if options.primary { 1 } else { usize::MAX };
+    causes
+        .take(most)
+        .map(|c| Reason {
+            event: c.event,
+            kind: Some(c.kind),
+            confidence: c.confidence,
+            evidence: c.evidence.clone(),
+            told: false,
+        })
+        .collect()
+}
+
+/// A weight in a heap.
+#[derive(PartialEq)]
+struct Weight(f32);
+
+impl Eq for Weight {}
+
+impl PartialOrd for Weight {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Weight {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
