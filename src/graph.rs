@@ -50,8 +50,16 @@ impl Graph {
         let (events, parents, missing, cut) = ordered(events);
         let actions: Vec<Action> = events.iter().map(action_of).collect();
         let causes = link(&events);
-        let mut graph =
-            Self { effects: vec![Vec::new(); events.len()], answers: answers(&events), events, actions, parents, missing, causes, cut };
+        let mut graph = Self {
+            effects: vec![Vec::new(); events.len()],
+            answers: answers(&events),
+            events,
+            actions,
+            parents,
+            missing,
+            causes,
+            cut,
+        };
         for i in 0..graph.events.len() {
             for p in graph.reasons(i) {
                 graph.effects[p].push(i);

@@ -51,7 +51,12 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     let share = |n: usize| format!("{}%", (n * 100 + all / 2) / all);
     row(
         "edges",
-        format!("{} proven by ids, {} with evidence, {} by order only", share(s.proven), share(inferred - order), share(order)),
+        format!(
+            "{} proven by ids, {} with evidence, {} by order only",
+            share(s.proven),
+            share(inferred - order),
+            share(order)
+        ),
     );
     row("inferred", s.inferred.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
     row("causes a call", s.fan_in.iter().map(|(k, n)| format!("{n}× {k}")).collect::<Vec<_>>().join(", "));
@@ -65,9 +70,14 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         let failures = if t.failures == 0 { String::new() } else { t.failures.to_string() };
         let name = text::pad(&text::one_line(&t.name, width), width);
         ctx.out.line(
-            format!("{}  {:>5}  {}  {took:>8}", term.paint(Tone::Tool, &name), t.calls, term.paint(Tone::Bad, &format!("{failures:>6}")))
-                .trim_end()
-                .to_owned(),
+            format!(
+                "{}  {:>5}  {}  {took:>8}",
+                term.paint(Tone::Tool, &name),
+                t.calls,
+                term.paint(Tone::Bad, &format!("{failures:>6}"))
+            )
+            .trim_end()
+            .to_owned(),
         );
     }
     if !s.loops.is_empty() {

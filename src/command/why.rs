@@ -54,12 +54,8 @@ pub struct Args {
 /// What was asked about is not recorded.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     let (graph, event, about) = find(ctx, args)?;
-    let options = Options {
-        depth: args.depth,
-        primary: args.primary,
-        proven: args.proven,
-        min_confidence: args.min_confidence,
-    };
+    let options =
+        Options { depth: args.depth, primary: args.primary, proven: args.proven, min_confidence: args.min_confidence };
     let told = why(&graph, event, options);
     if ctx.json {
         let events = view::events_json(&graph);
@@ -130,7 +126,8 @@ fn find_removed(
         let found = super::session(ctx, Some(session))?;
         let graph = view::graph(found.events);
         let removals = crate::query::removed::removed(&graph, wanted, &|p, cwd| {
-            path.as_ref().is_none_or(|f| history::is_file(p, cwd.or(graph.cwd()), f) || file.is_some_and(|n| p.ends_with(n)))
+            path.as_ref()
+                .is_none_or(|f| history::is_file(p, cwd.or(graph.cwd()), f) || file.is_some_and(|n| p.ends_with(n)))
         });
         let first = removals.first().ok_or_else(missing)?;
         let about = described(&first.line, &first.path, first.number);
@@ -157,9 +154,10 @@ fn described(line: &str, path: &str, number: Option<u64>) -> String {
 fn find_line(ctx: &Context, file: &str, number: u64) -> anyhow::Result<(Graph, usize, Option<String>)> {
     let path = history::absolute(file, &ctx.env.cwd);
     let (lines, changes) = blame::lines(ctx, &path)?;
-    let line = usize::try_from(number).ok().and_then(|n| lines.get(n.checked_sub(1)?)).ok_or_else(|| {
-        Failure::new(format!("{file} has no line {number}: it has {}", lines.len()))
-    })?;
+    let line = usize::try_from(number)
+        .ok()
+        .and_then(|n| lines.get(n.checked_sub(1)?))
+        .ok_or_else(|| Failure::new(format!("{file} has no line {number}: it has {}", lines.len())))?;
     let Some(change) = line.edit.and_then(|e| changes.get(e)) else {
         let commit = blame::commit_of(&path, number).map(|c| format!("; git says: {c}")).unwrap_or_default();
         return Err(Failure::new(format!("no recorded event wrote {file}:{number}{commit}"))
@@ -184,8 +182,10 @@ fn find_commit(ctx: &Context, hash: &str) -> Option<anyhow::Result<(Graph, usize
         }
         let Ok(Some(stored)) = ctx.store.read(&s.session_id) else { continue };
         let made = stored.events.iter().find(|e| {
-            let recorded = e.extra.get("commit").and_then(serde_json::Value::as_str).is_some_and(|c| c.starts_with(short));
-            let says = |e: &crate::event::Event| e.output_text().lines().any(|l| l.starts_with('[') && l.contains(short));
+            let recorded =
+                e.extra.get("commit").and_then(serde_json::Value::as_str).is_some_and(|c| c.starts_with(short));
+            let says =
+                |e: &crate::event::Event| e.output_text().lines().any(|l| l.starts_with('[') && l.contains(short));
             recorded || crate::query::commits(&crate::source::action(e)) && says(e)
         });
         if let Some(e) = made {
@@ -201,5 +201,7 @@ pub(super) fn must_exist(path: &Path, name: &str) -> anyhow::Result<()> {
     if path.is_file() {
         return Ok(());
     }
-    Err(Failure::new(format!("there is no file {name}")).hint("the file must stand there now; --removed asks about what is gone").into())
+    Err(Failure::new(format!("there is no file {name}"))
+        .hint("the file must stand there now; --removed asks about what is gone")
+        .into())
 }

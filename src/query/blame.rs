@@ -63,7 +63,8 @@ pub fn blame(content: &str, edits: &[Edit]) -> Vec<Line> {
     let now: Vec<&str> = content.lines().collect();
     let mut wrote: Vec<Option<usize>> = vec![None; now.len()];
     // the file as it was before the edits taken back so far: text, and which present line it is
-    let mut then: Vec<(String, Option<usize>)> = now.iter().enumerate().map(|(i, l)| ((*l).to_owned(), Some(i))).collect();
+    let mut then: Vec<(String, Option<usize>)> =
+        now.iter().enumerate().map(|(i, l)| ((*l).to_owned(), Some(i))).collect();
     for edit in edits.iter().rev() {
         match edit.change.change {
             Change::Delete => break,

@@ -28,7 +28,8 @@ pub fn story(term: &Term, graph: &Graph, story: &Story, reverse: bool) -> Vec<St
         }
     }
     if story.left_out > 0 {
-        let text = format!("… and {} more steps that bear less on it (--depth and --primary narrow the view)", story.left_out);
+        let text =
+            format!("… and {} more steps that bear less on it (--depth and --primary narrow the view)", story.left_out);
         lines.push(String::new());
         lines.push(term.paint(Tone::Dim, &cut(&text, term.width)));
     }
@@ -41,7 +42,14 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
     let room = term.width.saturating_sub(14);
     let Some(kind) = r.kind else {
         let how = term.paint(Tone::Good, "proven");
-        let what = if r.told { String::new() } else { format!("  {}", plain(&graph.events[r.event], &graph.actions[r.event], graph.cwd(), room.saturating_sub(12))) };
+        let what = if r.told {
+            String::new()
+        } else {
+            format!(
+                "  {}",
+                plain(&graph.events[r.event], &graph.actions[r.event], graph.cwd(), room.saturating_sub(12))
+            )
+        };
         return format!("← {number} {how}{what}");
     };
     let words = match kind {
@@ -60,7 +68,11 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
         Some(e) if shown.insert((r.event, e.text.clone())) => {
             let place = format!(" ({})", e.place);
             let text = one_line(&e.text, room.saturating_sub(used + place.len() + 2).max(16));
-            line.push_str(&format!(": {}{}", term.paint(Tone::Evidence, &format!("“{text}”")), term.paint(Tone::Dim, &place)));
+            line.push_str(&format!(
+                ": {}{}",
+                term.paint(Tone::Evidence, &format!("“{text}”")),
+                term.paint(Tone::Dim, &place)
+            ));
         }
         _ if !r.told => {
             let what = plain(&graph.events[r.event], &graph.actions[r.event], graph.cwd(), room.saturating_sub(used));
