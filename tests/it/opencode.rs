@@ -406,6 +406,47 @@ fn recordings_have_the_structure_of_their_scenarios() {
 }
 
 #[test]
+fn a_fork_names_what_it_copied() {
+    let Some(root) = shared("recordings/opencode") else { return };
+    for version in ["1.2.1", "1.18.33"] {
+        let all = sessions(&root.join(version).join("opencode-resume-fork/opencode.db"));
+        let [first, fork] = &all[..] else { panic!("{version}: {} sessions", all.len()) };
+        assert!(first.iter().all(|e| !e.extra.contains_key("copied_from")), "{version}");
+        let copied: Vec<_> = fork.iter().filter(|e| e.extra.contains_key("copied_from")).collect();
+        // two prompts, each with a response that calls and one that ends
+        assert_eq!(copied.len(), 8, "{version}");
+        for e in copied {
+            let from = first.iter().find(|f| e.extra["copied_from"] == f.event_id.as_str()).unwrap();
+            assert_eq!((&from.event_type, &from.tool_input, &from.call_id), (&e.event_type, &e.tool_input, &e.call_id));
+        }
+    }
+}
+
+#[test]
+fn damage_is_reported_and_never_fatal() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("opencode.db");
+    let junk = "insert into message values ('msg_bad', 'ses_1', 1100, 1100, '{\"role\":'), ('msg_num', 'ses_1', 1200, null, 7);
+        insert into part values ('prt_bad', 'msg_1', 'ses_1', 1100, 1100, 'no json'), ('prt_null', 'msg_1', 'ses_1', null, null, null),
+            ('prt_new', 'msg_1', 'ses_1', 1300, 1300, '{\"type\":\"hologram\"}');";
+    drop(database(&format!("{FIRST}{SECOND}{junk}"), &file));
+    let (events, report) = read(&claim(&file)[0]);
+    assert_eq!((events.len(), report.bad_count, report.unknown["part hologram"]), (3, 4, 1));
+
+    // another program's database of the same name, and a torn one
+    drop(
+        Connection::open(dir.path().join("other.db")).unwrap().execute_batch("create table session (id text)").unwrap(),
+    );
+    assert!(claim(&dir.path().join("other.db")).is_empty());
+    let torn = dir.path().join("torn.db");
+    fs::write(&torn, &fs::read(&file).unwrap()[..5000]).unwrap();
+    let transcript =
+        Transcript { agent: "opencode", session_id: Some("ses_1".into()), path: torn.clone(), ..Transcript::default() };
+    assert!(claim(&torn).is_empty());
+    assert!(OpenCode.read(&transcript, &mut |_| {}).is_err());
+}
+
+#[test]
 fn an_export_tells_the_same_as_the_database() {
     let Some(root) = shared("recordings/opencode") else { return };
     for place in children(&root).iter().flat_map(|version| children(version)) {

@@ -52,6 +52,8 @@ struct Reader<'a> {
     before_branch: Option<Vec<Input>>,
     dead: bool,
     told_model: Option<String>,
+    /// What a fork took over.
+    copies: HashMap<String, (String, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -72,6 +74,7 @@ impl<'a> Reader<'a> {
             before_branch: None,
             dead: false,
             told_model: None,
+            copies: records.copies(),
             session,
         }
     }
@@ -92,7 +95,24 @@ impl<'a> Reader<'a> {
         e
     }
 
-    fn put(&mut self, e: Event, sink: Sink<'_>) {
+    /// The event that a fork copied this one from.
+    fn copied_from(&self, e: &Event) -> Option<String> {
+        let (session, native) = self.copies.get(e.native_id.as_ref()?)?;
+        let kind = match e.event_type {
+            EventType::UserInput => "prompt",
+            EventType::Reasoning => "reasoning",
+            EventType::ToolCall => "call",
+            _ if e.extra.contains_key("error") => "failure",
+            EventType::ContextUpdate if !e.extra.contains_key("compaction") => "context",
+            _ => "message",
+        };
+        Some(id::event_id(AGENT, session, &format!("{kind}:{native}")))
+    }
+
+    fn put(&mut self, mut e: Event, sink: Sink<'_>) {
+        if let Some(from) = self.copied_from(&e) {
+            e.extra.insert("copied_from".to_owned(), from.into());
+        }
         self.report.events += 1;
         if e.is_call() {
             self.report.calls += 1;

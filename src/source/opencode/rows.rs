@@ -4,7 +4,7 @@
 //! Only columns that exist are named, so older and newer schemas are read alike. Tables that hold tokens (`account`,
 //! `control_account`, `credential`, `session_share`) are never touched.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::Context;
@@ -291,6 +291,60 @@ impl Records for Rows<'_> {
             )
             .and_then(|mut s| s.query_map([session], |r| Ok((ms(r, 0)?.unwrap_or(0), r.get(1)?)))?.collect());
         found.unwrap_or_default()
+    }
+
+    /// A fork is not recorded as such (before 2.x), but its messages are older than the session, and stand with the same
+    /// times in the one that it was copied from, there with other ids.
+    fn copies(&self) -> HashMap<String, (String, String)> {
+        self.copied().unwrap_or_default()
+    }
+}
+
+impl Rows<'_> {
+    fn copied(&self) -> rusqlite::Result<HashMap<String, (String, String)>> {
+        let db = self.connection;
+        let mut found = HashMap::new();
+        let mut own = db.prepare(
+            "select m.id, json_extract(m.data, '$.time.created'), json_extract(m.data, '$.role') from message m
+             join session s on s.id = m.session_id
+             where s.id = ?1 and json_valid(m.data) and json_extract(m.data, '$.time.created') < s.time_created",
+        )?;
+        let own: HashMap<(i64, String), String> = own
+            .query_map([self.id], |r| Ok(((r.get(1)?, text(r, 2)?.unwrap_or_default()), r.get(0)?)))?
+            .collect::<Result<_, _>>()?;
+        if own.is_empty() {
+            return Ok(found);
+        }
+        let mut others = db.prepare(
+            "select s.id, m.id, json_extract(m.data, '$.time.created'), json_extract(m.data, '$.role') from session s
+             join message m on m.session_id = s.id join session fork on fork.id = ?1
+             where s.id <> fork.id and s.time_created <= fork.time_created and s.directory is fork.directory
+                and json_valid(m.data) and m.time_created <= fork.time_created
+             order by s.time_created, s.id",
+        )?;
+        let mut rows = others.query([self.id])?;
+        while let Some(row) = rows.next()? {
+            let key = (ms(row, 2)?.unwrap_or(0), text(row, 3)?.unwrap_or_default());
+            let Some(mine) = own.get(&key).filter(|mine| !found.contains_key(*mine)) else { continue };
+            let (session, theirs): (String, String) = (row.get(0)?, row.get(1)?);
+            for ((mine, kind), (part, other)) in self.kinds(mine)?.into_iter().zip(self.kinds(&theirs)?) {
+                if kind == other {
+                    found.insert(mine, (session.clone(), part));
+                }
+            }
+            found.insert(mine.clone(), (session, theirs));
+        }
+        Ok(found)
+    }
+
+    /// The parts of a message in order: id, and kind with call id.
+    fn kinds(&self, message: &str) -> rusqlite::Result<Vec<(String, String)>> {
+        let mut statement = self.connection.prepare(
+            "select id, case when json_valid(data) then
+                json_extract(data, '$.type') || coalesce(json_extract(data, '$.callID'), '') end
+             from part where message_id = ?1 order by time_created, id",
+        )?;
+        statement.query_map([message], |r| Ok((r.get(0)?, text(r, 1)?.unwrap_or_default())))?.collect()
     }
 }
 

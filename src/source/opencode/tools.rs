@@ -15,7 +15,7 @@ pub(super) fn action(event: &Event) -> Action {
     let path = || text("filePath").or_else(|| text("path"));
     match event.tool_name.as_deref().unwrap_or("") {
         "read" => match path() {
-            // the offset counts from 0 before 1.2 and from 1 since; one line more does no harm
+            // the offset counted from 0 in old clients and counts from 1 in newer ones; one line more does no harm
             Some(path) => {
                 let first = number("offset").map(|n| n.max(1));
                 let lines = match (first, number("limit")) {

@@ -1,5 +1,7 @@
 //! The JSON of messages and parts, the same in the `data` columns, in the files of versions before 1.2 and in exports.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -138,6 +140,11 @@ pub(super) trait Records {
 
     /// When a session's agent said what, as ids of parts, in order.
     fn said(&self, session: &str) -> Vec<(i64, String)>;
+
+    /// Where the messages and parts of a fork were copied from: their ids to session and id there.
+    fn copies(&self) -> HashMap<String, (String, String)> {
+        HashMap::new()
+    }
 }
 
 /// Key that sorts parts (and messages without a time) whose ids carry 48 bits of milliseconds × 4096 and so wrap every 795
