@@ -434,9 +434,8 @@ fn damage_is_reported_and_never_fatal() {
     assert_eq!((events.len(), report.bad_count, report.unknown["part hologram"]), (3, 4, 1));
 
     // another program's database of the same name, and a torn one
-    drop(
-        Connection::open(dir.path().join("other.db")).unwrap().execute_batch("create table session (id text)").unwrap(),
-    );
+    let other = Connection::open(dir.path().join("other.db")).unwrap();
+    other.execute_batch("create table session (id text)").unwrap();
     assert!(claim(&dir.path().join("other.db")).is_empty());
     let torn = dir.path().join("torn.db");
     fs::write(&torn, &fs::read(&file).unwrap()[..5000]).unwrap();
