@@ -166,9 +166,15 @@ fn a_registered_hook_is_run_and_its_last_event_found() {
     let (text, code) = home.run(&["doctor"]);
     assert_eq!(code, 0, "{text}");
     let hooks = section(&text, "Claude Code");
-    assert!(hooks.contains("✓ hook registered for 8 events") || hooks.contains("✓ hook registered for 10 events"), "{hooks}");
+    assert!(
+        hooks.contains("✓ hook registered for 8 events") || hooks.contains("✓ hook registered for 10 events"),
+        "{hooks}"
+    );
     assert!(hooks.contains("✓ last event from a hook: "), "{hooks}");
-    assert!(text.contains("1 payload that the hook could not use") && text.contains("rm ~/.causetrace/unusable"), "{text}");
+    assert!(
+        text.contains("1 payload that the hook could not use") && text.contains("rm ~/.causetrace/unusable"),
+        "{text}"
+    );
     // an open store
     for dir in [".causetrace", ".causetrace/data"] {
         fs::set_permissions(home.path(dir), fs::Permissions::from_mode(0o755)).unwrap();

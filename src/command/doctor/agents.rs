@@ -54,7 +54,8 @@ fn section(ctx: &Context, source: &dyn Source) -> Section {
             let looked: Vec<_> = roots.iter().take(3).map(|r| path(ctx, r)).collect();
             let more = roots.len().saturating_sub(3);
             let more = if more > 0 { format!(" and {more} more places") } else { String::new() };
-            let looked = if looked.is_empty() { String::new() } else { format!(" (looked in {}{more})", looked.join(", ")) };
+            let looked =
+                if looked.is_empty() { String::new() } else { format!(" (looked in {}{more})", looked.join(", ")) };
             findings.push(Finding::note(format!("no sessions{looked}")));
         }
         None => findings.push(Finding::note(format!("no sessions yet in {}", there.join(", ")))),
@@ -100,13 +101,18 @@ fn newest_session(ctx: &Context, source: &dyn Source, t: &Transcript, facts: &mu
     let file = home_relative(ctx, &t.path.display().to_string());
     let report = match outcome {
         Ok(report) => report,
-        Err(e) => return vec![Finding::bad(format!("the newest session cannot be read: {e:#}")).fix(format!("ls -l {file}"))],
+        Err(e) => {
+            return vec![Finding::bad(format!("the newest session cannot be read: {e:#}")).fix(format!("ls -l {file}"))];
+        }
     };
     let proven = calls.values().filter(|p| **p).count();
-    facts.insert("newest".to_owned(), json!({
-        "session_id": session, "path": t.path.display().to_string(), "version": version, "report": report,
-        "calls": calls.len(), "calls_with_proven_parents": proven,
-    }));
+    facts.insert(
+        "newest".to_owned(),
+        json!({
+            "session_id": session, "path": t.path.display().to_string(), "version": version, "report": report,
+            "calls": calls.len(), "calls_with_proven_parents": proven,
+        }),
+    );
     let mut findings = Vec::new();
     let id = session.as_deref().map(short_id).unwrap_or("?");
     let version = version.map(|v| format!(" by version {v}")).unwrap_or_default();
@@ -137,8 +143,15 @@ fn reading(ctx: &Context, report: &Report) -> Vec<Finding> {
         findings.push(Finding::note(text));
     }
     if report.bad_count > 0 {
-        let first = report.bad.first().map(|b| format!(", the first at {}:{}: {}", home_relative(ctx, &b.file), b.line, b.reason));
-        let text = format!("{} that could not be read{}", count(number(report.bad_count), "record"), first.unwrap_or_default());
+        let first = report
+            .bad
+            .first()
+            .map(|b| format!(", the first at {}:{}: {}", home_relative(ctx, &b.file), b.line, b.reason));
+        let text = format!(
+            "{} that could not be read{}",
+            count(number(report.bad_count), "record"),
+            first.unwrap_or_default()
+        );
         findings.push(Finding::note(text));
     }
     if report.unanswered > 0 {
@@ -160,7 +173,8 @@ fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
             let conf = [env.cwd.join(".aider.conf.yml"), env.home.join(".aider.conf.yml")];
             let named = conf.iter().any(|f| fs::read_to_string(f).is_ok_and(|t| t.contains("llm-history-file")));
             if env.var("AIDER_LLM_HISTORY_FILE").is_none() && !named {
-                let text = "its LLM history is off, the only record of what each model call had in view; on for one run:";
+                let text =
+                    "its LLM history is off, the only record of what each model call had in view; on for one run:";
                 findings.push(Finding::note(text).fix("causetrace aider -- ARGS"));
             }
         }
@@ -171,14 +185,16 @@ fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
                 let text = fs::read_to_string(&file).unwrap_or_default();
                 if !text.contains("agentDebugLog.fileLogging.enabled") {
                     let shown = path(ctx, &file);
-                    let text = format!("VS Code's agent debug log is off, which ties calls to model requests; in {shown}:");
+                    let text =
+                        format!("VS Code's agent debug log is off, which ties calls to model requests; in {shown}:");
                     findings.push(
                         Finding::note(text).fix("\"github.copilot.chat.agentDebugLog.fileLogging.enabled\": true"),
                     );
                 }
             }
             if env.var("COPILOT_OTEL_FILE_EXPORTER_PATH").is_none() {
-                let text = "Copilot CLI's OpenTelemetry file is off, which proves the results that fed each model call:";
+                let text =
+                    "Copilot CLI's OpenTelemetry file is off, which proves the results that fed each model call:";
                 findings.push(Finding::note(text).fix("export COPILOT_OTEL_FILE_EXPORTER_PATH=~/.copilot/otel.jsonl"));
             }
         }

@@ -78,16 +78,22 @@ fn in_file(ctx: &Context, hooked: Hooked, file: &Path, scope: Scope, findings: &
         }
     };
     if found.iter().any(|f| is_python(&f.handler)) {
-        let text = format!(
-            "{shown} runs the hook of the Python causetrace, which answers every permission question with yes"
-        );
-        findings.push(Finding::bad(text).fix(format!("causetrace install {} --replace-python{}", hooked.agent(), flag(scope))));
+        let text =
+            format!("{shown} runs the hook of the Python causetrace, which answers every permission question with yes");
+        findings.push(Finding::bad(text).fix(format!(
+            "causetrace install {} --replace-python{}",
+            hooked.agent(),
+            flag(scope)
+        )));
     }
     let own: Vec<&Found> = found.iter().filter(|f| is_own(&f.handler)).collect();
     let Some(first) = own.first() else { return false };
     match program(ctx, &first.handler) {
         Some(program) if ask(&program, "--version").is_some_and(|v| v.contains("causetrace")) => {
-            findings.push(Finding::good(format!("hook registered for {} in {shown}, and it runs", count(own.len(), "event"))));
+            findings.push(Finding::good(format!(
+                "hook registered for {} in {shown}, and it runs",
+                count(own.len(), "event")
+            )));
         }
         Some(program) => {
             let text = format!("hook registered in {shown}, but {} does not run", path(ctx, &program));
@@ -131,11 +137,7 @@ fn program(ctx: &Context, handler: &Value) -> Option<PathBuf> {
         }
         _ => before.rsplit([' ', ';', '&']).next()?.to_owned(),
     };
-    if named.contains(['/', '\\']) {
-        Some(PathBuf::from(named)).filter(|p| p.is_file())
-    } else {
-        on_path(ctx, &named)
-    }
+    if named.contains(['/', '\\']) { Some(PathBuf::from(named)).filter(|p| p.is_file()) } else { on_path(ctx, &named) }
 }
 
 /// Whether Codex's configuration knows a hash for a hook of that file (0.130 to 0.169: `[hooks.state."<file>:<event>:0:0"]`).
@@ -152,7 +154,11 @@ fn cleanup(ctx: &Context) -> Option<Finding> {
     let set = parse(&text).ok().and_then(|root| root.get("cleanupPeriodDays")?.value(&text).as_u64());
     let days = set.unwrap_or(CLEANUP_DAYS);
     if days < SOON {
-        let text = format!("Claude Code deletes sessions after {}; in {}:", count(usize::try_from(days).ok()?, "day"), path(ctx, &file));
+        let text = format!(
+            "Claude Code deletes sessions after {}; in {}:",
+            count(usize::try_from(days).ok()?, "day"),
+            path(ctx, &file)
+        );
         return Some(Finding::bad(text).fix("\"cleanupPeriodDays\": 365"));
     }
     if days > 365 {
@@ -172,7 +178,9 @@ fn last_event(ctx: &Context, agent: &str) -> Option<chrono::DateTime<chrono::Utc
         let tail = tail(file)?;
         let lines = tail.lines().rev().filter(|l| marks.iter().all(|m| l.contains(m.as_str())));
         let events = lines.filter_map(|l| serde_json::from_str::<Event>(l).ok()).filter(Event::from_hook);
-        events.filter_map(|e| e.extra.get("ended_at").and_then(Value::as_str).and_then(parse_time).or(e.timestamp)).next()
+        events
+            .filter_map(|e| e.extra.get("ended_at").and_then(Value::as_str).and_then(parse_time).or(e.timestamp))
+            .next()
     })
 }
 
