@@ -150,14 +150,11 @@ impl<'a> Lane<'a> {
     pub(super) fn failure_line(&self, m: usize) -> Option<String> {
         const MARKS: &[&str] =
             &["Error", "error", "FAIL", "failed", "assert", "panicked", "expected", "Exception", "not ok"];
-        let text = self.shown(m);
-        let tail = text.lines().rev().take(400);
-        let telling = tail.filter(|l| MARKS.iter().any(|k| l.contains(k)));
-        telling
-            .map(str::trim)
-            .filter(|l| l.len() > 3)
-            .min_by_key(|l| usize::from(!l.contains("Error")) + l.len() / 400)
-            .map(str::to_owned)
+        let telling = |l: &&str| l.len() > 3 && !l.starts_with("Traceback") && MARKS.iter().any(|k| l.contains(k));
+        let lines = || self.shown(m).lines().take(4000).map(str::trim).filter(telling);
+        // a line of several words says what went wrong; a bare `AssertionError` only that something did
+        let best = lines().find(|l| l.contains(' ') && l.len() < 400).or_else(|| lines().next());
+        best.map(str::to_owned)
     }
 
     /// Edits that the failed run was to verify and that wrote what is changed now.

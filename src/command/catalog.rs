@@ -373,7 +373,7 @@ fn is_store_file(path: &Path) -> anyhow::Result<bool> {
 
 /// Whether a selector is the path of a file: it has a separator or a known ending, so that a mistyped id gives a clear error.
 pub fn as_path(ctx: &Context, selector: &str) -> Option<PathBuf> {
-    let path = ctx.env.cwd.join(selector);
+    let path = super::history::absolute(selector, &ctx.env.cwd);
     let endings = [".jsonl", ".json", ".db", ".zst", ".md"];
     let looks = selector.contains(['/', '\\']) || endings.iter().any(|e| selector.ends_with(e));
     (looks || path.is_file()).then_some(path)

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::render::Tone;
 use crate::render::tree::{Shown, tree};
 
-/// A session recorded with Claude Code 2.1.197 on a small scripted task, as lines of the store.
+/// A session recorded with OpenCode 1.18.33 on a small scripted task, as lines of the store.
 const RECORDED: &str = include_str!("../../fixtures/demo/events.jsonl");
 
 /// The name by which reading commands take the built-in session.
@@ -28,7 +28,7 @@ pub fn session() -> Session {
         }
     }
     let id = folded.events.first().map(|e| e.session_id.clone()).unwrap_or_default();
-    Session { id, agent: "claude-code".to_owned(), events: folded.events, problems: Vec::new() }
+    Session { id, agent: "opencode".to_owned(), events: folded.events, problems: Vec::new() }
 }
 
 /// Runs the command.
@@ -60,9 +60,9 @@ pub fn run(ctx: &mut Context, _args: &Args) -> anyhow::Result<u8> {
     ctx.out.line("");
     for line in [
         "Ask on:",
-        "  causetrace why 22 --session demo                  why was that edit made?",
-        "  causetrace why --removed 'return n' --session demo     why did that line go?",
-        "  causetrace impact 8 --session demo                what rests on that reading?",
+        "  causetrace why 14 --session demo                        why was that edit made?",
+        "  causetrace why --removed 'return n' --session demo      why did that line go?",
+        "  causetrace impact 9 --session demo                      what rests on that reading?",
     ] {
         ctx.out.line(term.paint(Tone::Dim, line));
     }

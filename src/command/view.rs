@@ -49,16 +49,21 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
     about.extend(extra("git_branch"));
     if let Some(t) = from {
         let took = until.map(|u| super::duration((u - t).num_milliseconds())).unwrap_or_default();
-        about.push(format!("{} ({took})", super::when(t, ctx.now)));
+        let begun = t.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
+        about.push(format!("{begun} ({took})"));
     }
     let failed = if failed == 0 { String::new() } else { format!(", {failed} not successful") };
     about.push(format!("{}{failed}", super::count(calls, "call")));
     let about = text::one_line(&about.join(" · "), term.width);
-    vec![
+    let mut lines = vec![
         term.paint(Tone::Bold, &text::one_line(&title, term.width)),
         term.paint(Tone::Dim, &about),
         term.paint(Tone::Dim, &text::one_line(&format!("session {session_id}"), term.width)),
-    ]
+    ];
+    if title.trim().is_empty() {
+        lines.remove(0);
+    }
+    lines
 }
 
 /// One line that says how the causes are known.

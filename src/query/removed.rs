@@ -44,16 +44,16 @@ pub fn removed(graph: &Graph, text: &str, is_file: &dyn Fn(&str, Option<&str>) -
     found
 }
 
-/// The line of a hunk that holds the text and is gone after it.
+/// The line of a hunk that holds the text and is gone after it; of several, one after which the text itself is gone too.
 fn lost(hunk: &Hunk, text: &str) -> Option<(String, Option<u64>)> {
-    let holds = |side: &str| side.matches(text).count();
-    if holds(&hunk.before) <= holds(&hunk.after) {
+    let first = text.lines().next().unwrap_or(text);
+    if !hunk.before.contains(text) {
         return None;
     }
-    let after: Vec<&str> = hunk.after.lines().collect();
-    let mut lines = hunk.before.lines().enumerate().filter(|(_, l)| l.contains(text.lines().next().unwrap_or(text)));
-    let gone = lines.clone().find(|(_, l)| !after.contains(l)).or_else(|| lines.next())?;
-    Some((gone.1.to_owned(), hunk.line.map(|n| n + gone.0 as u64)))
+    let after: std::collections::HashSet<&str> = hunk.after.lines().map(str::trim_end).collect();
+    let gone = hunk.before.lines().enumerate().filter(|(_, l)| l.contains(first) && !after.contains(l.trim_end()));
+    let (at, line) = gone.min_by_key(|(_, l)| l.len())?;
+    Some((line.to_owned(), hunk.line.map(|n| n + at as u64)))
 }
 
 /// The recorded change of an edit (`patch`).
@@ -82,6 +82,7 @@ mod tests {
         let h = |b: &str, a: &str| Hunk { line: Some(10), before: b.into(), after: a.into() };
         assert_eq!(lost(&h("a\n  x = 1\nb\n", "a\nb\n"), "x = 1"), Some(("  x = 1".into(), Some(11))));
         assert_eq!(lost(&h("x = 1\n", "x = 1\ny\n"), "x = 1"), None);
-        assert_eq!(lost(&h("x = 1\n", "x = 12\n"), "x = 1\n").map(|l| l.1), Some(Some(10)));
+        // the line was changed into another that holds the text too
+        assert_eq!(lost(&h("x = 1\n", "x = 12\n"), "x = 1"), Some(("x = 1".into(), Some(10))));
     }
 }

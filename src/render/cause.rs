@@ -74,6 +74,6 @@ pub fn because(cause: &Cause) -> String {
         (Kind::Plan, None) => format!("planned in #{number}"),
         (Kind::Prompt, Some(t)) => format!("asked: “{t}” in #{number}"),
         (Kind::Prompt, None) => format!("asked in #{number}"),
-        (Kind::Order, _) => format!("after #{number}, nothing better known"),
+        (Kind::Order, _) => format!("after #{number}, by order only"),
     }
 }

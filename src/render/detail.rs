@@ -155,7 +155,7 @@ pub fn title(term: &Term, graph: &Graph, i: usize) -> String {
     let (sign, tone) = mark(event);
     let number = format!("{}", i + 1);
     let end = ending(event).map(|e| term.paint(Tone::Bad, &format!("  {e}"))).unwrap_or_default();
-    let room = term.width.saturating_sub(number.len() + 16);
+    let room = term.width.saturating_sub(number.len() + 3 + super::text::columns(&super::tree::strip(&end)));
     let label = super::label::label(term, event, &graph.actions[i], graph.cwd(), room);
     format!("{} {} {label}{end}", term.paint(Tone::Number, &number), term.paint(tone, &sign.to_string()))
 }

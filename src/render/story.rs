@@ -58,7 +58,7 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
         Kind::Retry => "failed or came out empty, this answers it",
         Kind::Plan => "was the step before in the plan",
         Kind::Prompt => "asked for it",
-        Kind::Order => "came just before; nothing better is known",
+        Kind::Order => "came before; only the order speaks for it",
     };
     let tone = if kind == Kind::Order { Tone::Dim } else { Tone::Plain };
     let share = format!("{}%", (r.confidence * 100.0).round());

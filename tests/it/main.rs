@@ -4,6 +4,7 @@ mod aider;
 mod architecture;
 mod claude_code;
 mod codex;
+mod console;
 mod continue_dev;
 mod copilot;
 mod doctor;
