@@ -22,7 +22,11 @@ impl Machine {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_causetrace"));
         command.args(&words[1..]).current_dir(root).env_clear();
-        command.env("HOME", self.home.path()).env("TZ", "UTC").env("COLUMNS", "90").env("PATH", std::env::var_os("PATH").unwrap());
+        command
+            .env("HOME", self.home.path())
+            .env("TZ", "UTC")
+            .env("COLUMNS", "90")
+            .env("PATH", std::env::var_os("PATH").unwrap());
         for v in &vars {
             let (name, value) = v.split_once('=').unwrap();
             command.env(name, value);

@@ -102,7 +102,9 @@ fn newest_session(ctx: &Context, source: &dyn Source, t: &Transcript, facts: &mu
     let report = match outcome {
         Ok(report) => report,
         Err(e) => {
-            return vec![Finding::bad(format!("the newest session cannot be read: {e:#}")).fix(format!("ls -l {file}"))];
+            return vec![
+                Finding::bad(format!("the newest session cannot be read: {e:#}")).fix(format!("ls -l {file}")),
+            ];
         }
     };
     let proven = calls.values().filter(|p| **p).count();
