@@ -316,8 +316,7 @@ fn is_turn(response: &Response<'_>, turn: &Value) -> bool {
     let calls = turn["calls"].as_array().map_or(&[][..], Vec::as_slice);
     let text = response.text(&EventType::Message);
     let cut = turn.get("stall").is_some() && text.is_empty();
-    (text.trim() == said("text") || cut)
-        && (response.text(&EventType::Reasoning).trim() == said("thinking") || cut)
+    (cut || text.trim() == said("text") && response.text(&EventType::Reasoning).trim() == said("thinking"))
         && response.calls().count() == calls.len()
         && response.calls().zip(calls).all(|(call, wanted)| {
             // others are in neutral words, or name ids that only the run knew
@@ -419,6 +418,53 @@ fn a_fork_names_what_it_copied() {
             let from = first.iter().find(|f| e.extra["copied_from"] == f.event_id.as_str()).unwrap();
             assert_eq!((&from.event_type, &from.tool_input, &from.call_id), (&e.event_type, &e.tool_input, &e.call_id));
         }
+    }
+}
+
+#[test]
+fn tools_become_actions() {
+    use causetrace::action::{Action, Change, Hunk};
+    use serde_json::json;
+    let action = |tool: &str, input: Value| {
+        let event = Event {
+            agent: "opencode".into(),
+            tool_name: Some(tool.into()),
+            tool_input: Some(input),
+            ..Event::default()
+        };
+        OpenCode.action(&event)
+    };
+    let read = action("read", json!({"filePath": "/w/a", "offset": 10, "limit": 5}));
+    assert_eq!(read, Action::Read { path: "/w/a".into(), lines: Some((10, 15)) });
+    let grep = action("grep", json!({"pattern": "x", "include": "*.rs"}));
+    assert_eq!(grep, Action::Search { pattern: "x".into(), path: None });
+    assert_eq!(action("glob", json!({"pattern": "*"})), Action::List { path: None, pattern: Some("*".into()) });
+    assert_eq!(action("list", json!({"path": "/w"})), Action::List { path: Some("/w".into()), pattern: None });
+    let Action::Edit(edit) = action("edit", json!({"filePath": "a", "oldString": "x", "newString": "y"})) else {
+        panic!()
+    };
+    assert_eq!(edit[0].hunks, [Hunk { line: None, before: "x".into(), after: "y".into() }]);
+    let edits =
+        json!({"filePath": "a", "edits": [{"oldString": "x", "newString": "y"}, {"oldString": "p", "newString": "q"}]});
+    let Action::Edit(edit) = action("multiedit", edits) else { panic!() };
+    assert_eq!(edit[0].hunks.len(), 2);
+    let Action::Edit(edit) = action("write", json!({"filePath": "a", "content": "c"})) else { panic!() };
+    assert_eq!((edit[0].change, edit[0].hunks[0].after.as_str()), (Change::Write, "c"));
+    let patch = "*** Begin Patch\n*** Delete File: d\n*** End Patch";
+    let Action::Edit(edit) = action("apply_patch", json!({"patchText": patch})) else { panic!() };
+    assert_eq!((edit[0].change, edit[0].path.as_str()), (Change::Delete, "d"));
+    let run = action("bash", json!({"command": "ls", "workdir": "/w"}));
+    assert_eq!(run, Action::Run { command: "ls".into(), cwd: Some("/w".into()) });
+    assert_eq!(action("task", json!({"prompt": "go"})), Action::Spawn { prompt: "go".into() });
+    for plan in ["todowrite", "todoread", "plan_exit"] {
+        assert_eq!(action(plan, json!({})), Action::Plan);
+    }
+    assert_eq!(action("webfetch", json!({"url": "u"})), Action::Fetch { target: "u".into() });
+    assert_eq!(action("websearch", json!({"query": "q"})), Action::Fetch { target: "q".into() });
+    assert_eq!(action("question", json!({})), Action::Ask);
+    assert_eq!(action("skill", json!({"name": "n"})), Action::Skill { name: "n".into() });
+    for other in ["invalid", "lab_add", "read", "edit"] {
+        assert_eq!(action(other, json!({"tool": "x"})), Action::Other);
     }
 }
 

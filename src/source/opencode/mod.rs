@@ -22,7 +22,7 @@ mod second;
 mod tools;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -76,26 +76,24 @@ fn named(env: &Env) -> Option<PathBuf> {
     Some(folders(env).first()?.join(name))
 }
 
-/// The sessions of a database and of the storage folder that an older client left beside it.
+/// The sessions of databases and of the storage folder that an older client left beside them.
 fn sessions_of(databases: &[PathBuf], storage: Option<&Path>) -> Vec<Transcript> {
-    let mut found: Vec<Transcript> = Vec::new();
+    let mut found: BTreeMap<Option<String>, Transcript> = BTreeMap::new();
     for path in databases {
         // a database that cannot be read is passed over here; reading one of its sessions says why
-        let sessions = database::with(path, |db| rows::sessions(db, path)).unwrap_or_default();
-        for session in sessions {
-            match found.iter_mut().find(|t| t.session_id == session.session_id && databases.len() > 1) {
-                // a copy of a channel's database: the one that went on counts
-                Some(known) if known.modified < session.modified => *known = session,
-                Some(_) => {}
-                None => found.push(session),
+        for session in database::with(path, |db| rows::sessions(db, path)).unwrap_or_default() {
+            let known = found.get(&session.session_id);
+            // of a database that was copied to another channel, the one that went on counts
+            if known.is_none_or(|known| known.modified < session.modified) {
+                found.insert(session.session_id.clone(), session);
             }
         }
     }
-    if let Some(storage) = storage {
-        let known: HashSet<String> = found.iter().filter_map(|t| t.session_id.clone()).collect();
-        found.extend(files::stored(storage, |id| known.contains(id)));
+    for session in storage.map(|s| files::stored(s, |id| found.contains_key(&Some(id.to_owned())))).unwrap_or_default()
+    {
+        found.insert(session.session_id.clone(), session);
     }
-    found
+    found.into_values().collect()
 }
 
 impl Source for OpenCode {

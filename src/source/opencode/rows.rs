@@ -147,6 +147,9 @@ pub(super) fn session(db: &Connection, table: &str, id: &str) -> anyhow::Result<
     found.with_context(|| format!("no session {id} in the database"))
 }
 
+/// Times and ids of messages, in order.
+type Order = Vec<(i64, String)>;
+
 /// A message that is only in the log any more, in its last state.
 struct Removed {
     body: String,
@@ -156,8 +159,8 @@ struct Removed {
 
 impl Rows<'_> {
     /// Times and ids of the messages in order, and those among them that were removed.
-    fn order(&self) -> anyhow::Result<(Vec<(i64, String)>, BTreeMap<String, Removed>)> {
-        let mut order: Vec<(i64, String)> = self
+    fn order(&self) -> anyhow::Result<(Order, BTreeMap<String, Removed>)> {
+        let mut order: Order = self
             .connection
             .prepare("select time_created, id from message where session_id = ?1")?
             .query_map([self.id], |r| Ok((ms(r, 0)?.unwrap_or(0), r.get(1)?)))?
@@ -268,7 +271,8 @@ impl Records for Rows<'_> {
     fn tasks(&self, parent: &str, child: &str) -> Vec<Task> {
         let sql = format!(
             "select id, json_extract(data, '$.state.time.start'), json_extract(data, '$.state.time.end'),
-                json_extract(data, '$.state.input.prompt') from part where session_id = ?1 and json_valid(data) and {CHILD} = ?2 order by time_created, id"
+                json_extract(data, '$.state.input.prompt') from part where session_id = ?1 and case when instr(data, ?2) > 0 and json_valid(data) then {CHILD} end = ?2
+             order by time_created, id"
         );
         let found = self.connection.prepare(&sql).and_then(|mut s| {
             s.query_map([parent, child], |r| {
