@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub const SCHEMA_VERSION: &str = "1.0";
 
 /// What an event is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum EventType {
     /// Header of a session: cwd, title, version, git, source file, parent session.
     Session,
@@ -26,6 +26,7 @@ pub enum EventType {
     /// The agent's recorded thoughts.
     Reasoning,
     /// A tool call with, once known, its result.
+    #[default]
     ToolCall,
     /// Text put into the context by the client: injected reminders, compaction summaries, attachments, notifications.
     ContextUpdate,
@@ -178,12 +179,6 @@ pub struct Event {
     pub source: Origin,
 }
 
-impl Default for EventType {
-    fn default() -> Self {
-        Self::ToolCall
-    }
-}
-
 impl Event {
     /// The input as text: the string itself, or compact JSON.
     pub fn input_text(&self) -> std::borrow::Cow<'_, str> {
@@ -239,7 +234,7 @@ impl Event {
             usage,
             cwd
         );
-        if !later.parents.is_empty() && !(fill_only && !self.parents.is_empty()) {
+        if !later.parents.is_empty() && (!fill_only || self.parents.is_empty()) {
             self.parents = later.parents;
         }
         for (key, value) in later.extra {

@@ -219,7 +219,8 @@ fn ordered(events: Vec<Event>) -> Ordered {
         place[i] = at;
     }
     let moved = |list: Vec<usize>| list.into_iter().map(|p| place[p]).collect::<Vec<_>>();
-    let mut slots: Vec<Option<(Event, Vec<usize>, Vec<String>)>> =
+    type Slot = Option<(Event, Vec<usize>, Vec<String>)>;
+    let mut slots: Vec<Slot> =
         events.into_iter().zip(parents).zip(missing).map(|((e, p), m)| Some((e, p, m))).collect();
     let mut out = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n), Vec::new());
     for i in order {

@@ -181,7 +181,7 @@ fn covers(old: &Check, new: &Check) -> bool {
         return true;
     }
     let narrower =
-        !old.targets.is_empty() && !(!new.targets.is_empty() && new.targets.iter().all(|t| old.targets.contains(t)));
+        !old.targets.is_empty() && (new.targets.is_empty() || new.targets.iter().any(|t| !old.targets.contains(t)));
     !old.filtered && !narrower && old.command.split_whitespace().next() == new.command.split_whitespace().next()
 }
 

@@ -68,7 +68,7 @@ impl<'a> Lane<'a> {
             }
             if lines.is_empty() {
                 let reads = self.index.reads.get(&name_key(&e.path)).into_iter().flatten();
-                let last = reads.filter(|r| compat(&e.path, &r.3) > 0).map(|r| r.0 as usize).last();
+                let last = reads.filter(|r| compat(&e.path, &r.3) > 0).map(|r| r.0 as usize).next_back();
                 if let Some(m) = last {
                     self.put(m, Rule::OldShown, 0.7, Some(base(&e.path).to_owned()));
                     sources.push(m);
@@ -174,9 +174,9 @@ impl<'a> Lane<'a> {
         let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
         let mine =
             |m: &&usize| self.is(**m, |b| b.edits.iter().any(|e| e.added.iter().any(|l| removed.contains(l.as_str()))));
-        let wrote_it = in_file.iter().filter(mine).next_back().copied();
+        let wrote_it = in_file.iter().rfind(mine).copied();
         let alive = |m: &&usize| !self.gone.contains(*m) && last_passed.is_none_or(|x| **m > x);
-        let found = wrote_it.or_else(|| in_file.iter().filter(alive).next_back().copied());
+        let found = wrote_it.or_else(|| in_file.iter().rfind(alive).copied());
         if let Some(m) = found {
             self.put(m, Rule::Broke, 1.0, None);
         }

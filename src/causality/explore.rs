@@ -102,7 +102,7 @@ impl<'a> Lane<'a> {
             let rule = if previous.len() == 1 { Rule::PrevSingle } else { Rule::Prev };
             self.put(m, rule, if b.empty { 0.7 } else { 1.0 }, None);
         }
-        self.from_prompt(a, previous, &need, open);
+        self.prompt_rules(a, previous, &need, open);
         if a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())) {
             let after = self.last_prompt().unwrap_or(0);
             let changed = |m: &&usize| self.is(**m, |b| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())));
@@ -301,7 +301,7 @@ impl<'a> Lane<'a> {
             let start_of_file = lo.is_none_or(|l| l <= 1) && hi.unwrap_or(999) >= 100;
             let older = in_range.iter().copied().filter(|(m, _)| !start_of_file && self.is(*m, |b| !b.is_read())).max();
             if let Some((m, line)) = older
-                && !same.last().is_some_and(|r| r.0 > m)
+                && same.last().is_none_or(|r| r.0 <= m)
                 && !full
             {
                 self.put(m, Rule::Line, 1.0, Some(self.hit_text(m, p, line)));
@@ -454,7 +454,7 @@ impl<'a> Lane<'a> {
     }
 
     /// What comes from the prompt itself, when it is near.
-    fn from_prompt(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
+    fn prompt_rules(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
         let Some(prompt) = self.last_prompt() else { return };
         let since = self.since().len();
         if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&squeeze(&a.norm)) {

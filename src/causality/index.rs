@@ -14,6 +14,9 @@ pub(super) struct Holders {
     pub steps: Vec<u32>,
 }
 
+/// A reading: step, first and last line, path.
+pub(super) type Read = (u32, Option<u64>, Option<u64>, Box<str>);
+
 const HOLDERS: usize = 13;
 const PER_NAME: usize = 96;
 const PER_LINE: usize = 24;
@@ -28,7 +31,7 @@ pub(super) struct Index {
     /// By hash of a line of source: step, and whether it was shown (else written).
     lines: HashMap<u64, Vec<(u32, bool)>>,
     /// By hash of the base name: step, first and last line, path.
-    pub(super) reads: HashMap<u64, Vec<(u32, Option<u64>, Option<u64>, Box<str>)>>,
+    pub(super) reads: HashMap<u64, Vec<Read>>,
     /// By hash of the base name: step and path.
     pub(super) edited: HashMap<u64, Vec<(u32, Box<str>)>>,
 }

@@ -345,7 +345,8 @@ impl<'a> Lane<'a> {
             }
         }
         self.norm.entry(norm).or_default().push(n);
-        if !a.edits.is_empty() && !(a.failed && a.kind == Kind::Edit) && !a.scratch {
+        let failed_edit = a.failed && a.kind == Kind::Edit;
+        if !(a.edits.is_empty() || failed_edit || a.scratch) {
             self.edits.push(n);
             let mut fresh = Vec::new();
             scan(&a.new, |w| {

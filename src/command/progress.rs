@@ -24,7 +24,7 @@ impl Progress {
     /// `done` of `of` are read.
     pub fn at(&self, done: usize, of: usize) {
         let step = (of / 100).max(1);
-        if self.wanted && self.begun.elapsed() > PATIENCE && done % step == 0 {
+        if self.wanted && self.begun.elapsed() > PATIENCE && done.is_multiple_of(step) {
             self.shown.store(true, Ordering::Relaxed);
             write!(std::io::stderr(), "\rreading sessions: {done} of {of}").ok();
         }

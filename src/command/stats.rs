@@ -76,8 +76,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
                 t.calls,
                 term.paint(Tone::Bad, &format!("{failures:>6}"))
             )
-            .trim_end()
-            .to_owned(),
+            .trim_end(),
         );
     }
     if !s.loops.is_empty() {
