@@ -5,11 +5,11 @@
 //! Each agent's files ([`source`]) become [`event::Event`]s with proven parents; the store ([`store`]) keeps
 //! them, one file a session; [`causality`] infers which earlier observation led to each call, with evidence; [`graph`] joins
 //! both kinds of edge; [`query`] answers (why, impact, blame, stats); [`render`] and [`export`] show it; [`command`] is the
-//! command line.
+//! command line. [`settings`] changes agents' settings files for it.
 //!
 //! # Code map
 //!
-//! Uses point one way: `command → {render, export, store, source, query}`; `render, export, query → graph → causality →
+//! Uses point one way: `command → {render, export, store, source, query, settings}`; `render, export, query → graph → causality →
 //! event, id, action, patch`; `source, store → event, id, action, patch`. A test holds this.
 //!
 //! # What is deliberately absent

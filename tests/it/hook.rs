@@ -170,6 +170,59 @@ fn hooks_and_transcripts_of_recordings_agree() {
     assert_eq!(wrong, "");
 }
 
+/// Over all recordings: hooks and transcript in one store, in either order, are the transcript's events and no others.
+#[test]
+fn hooks_and_transcripts_of_recordings_merge() {
+    let root = package().join("../shared/recordings/claude-code");
+    let Ok(entries) = std::fs::read_dir(&root) else { return };
+    let mut wrong = String::new();
+    let mut merged = 0;
+    let mut folders: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+    folders.sort();
+    for folder in folders {
+        let Ok(text) = std::fs::read_to_string(folder.join("hooks.jsonl")) else { continue };
+        let transcripts = transcripts(&folder);
+        let mut told: BTreeMap<String, String> = BTreeMap::new();
+        for line in text.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let received = hook::receive(value["raw"].as_str().unwrap().as_bytes(), Utc::now()).unwrap();
+            for e in received.events {
+                writeln!(told.entry(e.session_id.clone()).or_default(), "{}", e.to_line()).unwrap();
+            }
+        }
+        for (session, hooks) in told {
+            let Some(file) = transcripts.get(&session) else { continue };
+            let file_lines: String = file.iter().map(|e| e.to_line() + "\n").collect();
+            let known: BTreeMap<&str, &Event> = file.iter().map(|e| (e.event_id.as_str(), e)).collect();
+            for order in [[&hooks, &file_lines], [&file_lines, &hooks]] {
+                let dir = tempfile::tempdir().unwrap();
+                let store = Store::new(dir.path());
+                for lines in order {
+                    store.append(&session, lines.as_bytes()).unwrap();
+                }
+                let name = folder.file_name().unwrap().to_str().unwrap();
+                for e in store.read(&session).unwrap().unwrap().events {
+                    merged += 1;
+                    match known.get(e.event_id.as_str()) {
+                        None => writeln!(wrong, "{name}: only from a hook: {}", e.to_line()).unwrap(),
+                        Some(t) => {
+                            let same = e.parents == t.parents
+                                && e.tool_input == t.tool_input
+                                && (e.tool_output == t.tool_output || t.tool_output.is_none())
+                                && (e.status == t.status || t.status == Some(Status::Running));
+                            if !same {
+                                writeln!(wrong, "{name}: differs: {}\n  {}", e.to_line(), t.to_line()).unwrap();
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(merged > 500, "{merged}");
+    assert_eq!(wrong, "");
+}
+
 fn transcripts(folder: &Path) -> BTreeMap<String, Vec<Event>> {
     let mut found = BTreeMap::new();
     let mut todo = vec![folder.join("transcripts")];

@@ -51,3 +51,28 @@ pub(crate) fn received(p: Payload, now: DateTime<Utc>) -> Received {
     received.events.push(e);
     received
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::hook::receive;
+
+    #[test]
+    fn the_end_of_a_turn_names_the_file_to_read() {
+        let stop = br#"{"sessionId":"s","timestamp":1,"cwd":"/p","transcriptPath":"/h/s/events.jsonl","stopReason":"end_turn","stop_hook_active":false}"#;
+        let received = receive(stop, DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(received.transcript, Some(PathBuf::from("/h/s/events.jsonl")));
+        let call = br#"{"sessionId":"s","timestamp":1,"cwd":"/p","toolName":"view","toolArgs":{"path":"/x"}}"#;
+        let received = receive(call, DateTime::UNIX_EPOCH).unwrap();
+        assert!(received.events.is_empty() && received.transcript.is_none(), "no call id, no event");
+    }
+
+    #[test]
+    fn calls_of_vs_code_are_known_by_their_id() {
+        let call = br#"{"timestamp":"2026-02-09T10:30:00.000Z","hook_event_name":"PostToolUse","session_id":"s","cwd":"/p","tool_name":"editFiles","tool_input":{"files":["a"]},"tool_use_id":"call_1__vscode-7","tool_response":"done"}"#;
+        let received = receive(call, DateTime::UNIX_EPOCH).unwrap();
+        let e = &received.events[0];
+        assert_eq!((e.agent.as_str(), e.call_id.as_deref(), e.status), (AGENT, Some("call_1"), Some(Status::Ok)));
+        assert_eq!(e.event_id, id::call(AGENT, "s", "call_1"));
+    }
+}
