@@ -15,7 +15,7 @@
 //! # What is deliberately absent
 //!
 //! A source never touches the store, the terminal or another source. Graph and query do no I/O and know no agent. Only
-//! [`render`] knows colours. Only [`store`] writes, and nothing is ever written into an agent's own folder. Everything ambient
+//! [`render`] knows colours. Only [`store`] writes, and nothing is ever written into an agent's own folder but the hook that `install` registers. Everything ambient
 //! (home, now, width, colour) is passed in.
 
 pub mod action;

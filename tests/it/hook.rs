@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use causetrace::event::{Event, EventType, Status};
 use causetrace::source::claude_code::ClaudeCode;
+use causetrace::source::codex::Codex;
 use causetrace::source::{Source, Transcript, hook};
 use causetrace::store::{Store, unusable};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -170,77 +171,94 @@ fn hooks_and_transcripts_of_recordings_agree() {
     assert_eq!(wrong, "");
 }
 
-/// Over all recordings: hooks and transcript in one store, in either order, are the transcript's events and no others.
+/// Over all recordings: hooks and the agent's file in one store, in either order, are the file's events and no others.
 #[test]
-fn hooks_and_transcripts_of_recordings_merge() {
-    let root = package().join("../shared/recordings/claude-code");
-    let Ok(entries) = std::fs::read_dir(&root) else { return };
-    let mut wrong = String::new();
-    let mut merged = 0;
-    let mut folders: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
-    folders.sort();
-    for folder in folders {
-        let Ok(text) = std::fs::read_to_string(folder.join("hooks.jsonl")) else { continue };
-        let transcripts = transcripts(&folder);
+fn hooks_and_files_of_recordings_merge() {
+    let root = package().join("../shared/recordings");
+    if !root.exists() {
+        return;
+    }
+    let (mut wrong, mut merged) = (String::new(), BTreeMap::<String, usize>::new());
+    let mut todo = vec![root.join("claude-code"), root.join("codex")];
+    while let Some(folder) = todo.pop() {
+        let Ok(text) = std::fs::read_to_string(folder.join("hooks.jsonl")) else {
+            let inner = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
+            todo.extend(inner.filter(|p| p.is_dir()));
+            continue;
+        };
+        let files = transcripts(&folder);
         let mut told: BTreeMap<String, String> = BTreeMap::new();
         for line in text.lines() {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            let received = hook::receive(value["raw"].as_str().unwrap().as_bytes(), Utc::now()).unwrap();
-            for e in received.events {
+            let payload = value["raw"].as_str().or(value["stdin"].as_str()).unwrap();
+            for e in hook::receive(payload.as_bytes(), Utc::now()).unwrap().events {
                 writeln!(told.entry(e.session_id.clone()).or_default(), "{}", e.to_line()).unwrap();
             }
         }
         for (session, hooks) in told {
-            let Some(file) = transcripts.get(&session) else { continue };
-            let file_lines: String = file.iter().map(|e| e.to_line() + "\n").collect();
-            let known: BTreeMap<&str, &Event> = file.iter().map(|e| (e.event_id.as_str(), e)).collect();
-            for order in [[&hooks, &file_lines], [&file_lines, &hooks]] {
-                let dir = tempfile::tempdir().unwrap();
-                let store = Store::new(dir.path());
-                for lines in order {
-                    store.append(&session, lines.as_bytes()).unwrap();
-                }
-                let name = folder.file_name().unwrap().to_str().unwrap();
-                for e in store.read(&session).unwrap().unwrap().events {
-                    merged += 1;
-                    match known.get(e.event_id.as_str()) {
-                        None => writeln!(wrong, "{name}: only from a hook: {}", e.to_line()).unwrap(),
-                        Some(t) => {
-                            let same = e.parents == t.parents
-                                && e.tool_input == t.tool_input
-                                && (e.tool_output == t.tool_output || t.tool_output.is_none())
-                                && (e.status == t.status || t.status == Some(Status::Running));
-                            if !same {
-                                writeln!(wrong, "{name}: differs: {}\n  {}", e.to_line(), t.to_line()).unwrap();
-                            }
-                        }
-                    }
-                }
-            }
+            let Some(file) = files.get(&session) else { continue };
+            *merged.entry(file[0].agent.clone()).or_default() += merge(&folder, &session, &hooks, file, &mut wrong);
         }
     }
-    assert!(merged > 500, "{merged}");
+    assert!(merged["claude-code"] > 500 && merged["codex"] > 100, "{merged:?}");
     assert_eq!(wrong, "");
 }
 
+fn merge(folder: &Path, session: &str, hooks: &str, file: &[Event], wrong: &mut String) -> usize {
+    let mut merged = 0;
+    let file_lines: String = file.iter().map(|e| e.to_line() + "\n").collect();
+    let known: BTreeMap<&str, &Event> = file.iter().map(|e| (e.event_id.as_str(), e)).collect();
+    for order in [[hooks, &file_lines], [&file_lines, hooks]] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        for lines in order {
+            store.append(session, lines.as_bytes()).unwrap();
+        }
+        let name = folder.display();
+        for e in store.read(session).unwrap().unwrap().events {
+            merged += 1;
+            let Some(t) = known.get(e.event_id.as_str()) else {
+                writeln!(wrong, "{name}: only from a hook: {}", e.to_line()).unwrap();
+                continue;
+            };
+            let same = e.parents == t.parents
+                && e.tool_input == t.tool_input
+                && (e.tool_output == t.tool_output || t.tool_output.is_none())
+                && (e.status == t.status || matches!(t.status, None | Some(Status::Running)));
+            if !same {
+                writeln!(wrong, "{name}: differs: {}\n  {}", e.to_line(), t.to_line()).unwrap();
+            }
+        }
+    }
+    merged
+}
+
+/// The files of a recording, read into events by session.
 fn transcripts(folder: &Path) -> BTreeMap<String, Vec<Event>> {
     let mut found = BTreeMap::new();
-    let mut todo = vec![folder.join("transcripts")];
+    let mut todo = vec![folder.join("transcripts"), folder.join("codex_home/sessions")];
     while let Some(dir) = todo.pop() {
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
             let path = entry.path();
             let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() {
                 todo.push(path);
-            } else if uuid::Uuid::try_parse(&stem).is_ok() && path.extension().is_some_and(|x| x == "jsonl") {
-                let t = Transcript::of_file("claude-code", &path, Some(stem.clone())).unwrap();
-                let dir = tempfile::tempdir().unwrap();
-                let store = Store::new(dir.path());
-                let mut text = String::new();
-                ClaudeCode.read(&t, &mut |e| writeln!(text, "{}", e.to_line()).unwrap()).unwrap();
-                store.append(&stem, text.as_bytes()).unwrap();
-                found.insert(stem.clone(), store.read(&stem).unwrap().unwrap().events);
+                continue;
             }
+            let (source, id): (&dyn Source, _) = match stem.strip_prefix("rollout-") {
+                Some(rest) => (&Codex, rest.get(20..).unwrap_or("").to_owned()),
+                None => (&ClaudeCode, stem.clone()),
+            };
+            if uuid::Uuid::try_parse(&id).is_err() || path.extension().is_none_or(|x| x != "jsonl") {
+                continue;
+            }
+            let t = Transcript::of_file(source.agent(), &path, Some(id.clone())).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::new(dir.path());
+            let mut text = String::new();
+            source.read(&t, &mut |e| writeln!(text, "{}", e.to_line()).unwrap()).unwrap();
+            store.append(&id, text.as_bytes()).unwrap();
+            found.insert(id.clone(), store.read(&id).unwrap().unwrap().events);
         }
     }
     found
