@@ -129,6 +129,7 @@ fn what_is_broken_is_named_with_what_mends_it() {
     let hooks = section(&text, "Claude Code");
     let from = hooks.find("  ✗").unwrap();
     expect![[r#"
+        Claude Code
           ✗ ~/.claude/settings.json runs the hook of the Python causetrace, which
             answers every permission question with yes
               causetrace install claude-code --replace-python
@@ -141,7 +142,7 @@ fn what_is_broken_is_named_with_what_mends_it() {
           ✗ Claude Code deletes sessions after 3 days; in ~/.claude/settings.json:
               "cleanupPeriodDays": 365
     "#]]
-    .assert_eq(&hooks[from..]);
+    .assert_eq(&format!("Claude Code\n{}", &hooks[from..]));
     assert!(text.contains("rm -r ~/.causetrace/active") && text.contains("4 things need mending"), "{text}");
     home.write(".claude/settings.json", "{ // mine\n}");
     let (text, code) = home.run(&["doctor"]);
