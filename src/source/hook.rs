@@ -2,7 +2,7 @@
 //!
 //! Codex, Copilot CLI and VS Code took over Claude Code's form, each with its own fields, so one wire type holds them all;
 //! what a payload means is said by its sender, and lives with that agent's source. No sender tells its name in the payload,
-//! and one agent runs another's hooks (Copilot CLI and VS Code those of `.claude/settings.json`), so [`sender`] goes by fields
+//! and one agent runs another's hooks (Copilot CLI and VS Code those of `.claude/settings.json`), so the sender is known by fields
 //! that only one of them writes. The environment is never looked at: it holds secrets.
 
 use std::path::{Path, PathBuf};

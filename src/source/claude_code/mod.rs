@@ -6,7 +6,7 @@
 //!
 //! # Ids, the same from hooks and transcripts
 //! - a call: [`id::call`] of the `tool_use` id (a hook's `tool_use_id`);
-//! - a prompt: [`prompt_id`];
+//! - a prompt: `prompt_id`;
 //! - everything else by the uuid of its line.
 
 mod chain;

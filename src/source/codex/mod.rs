@@ -6,7 +6,7 @@
 //!
 //! # Ids, the same from hooks and rollouts
 //! - a call: [`crate::id::call`] of the `call_id` (a hook's `tool_use_id`);
-//! - a prompt: [`prompt_id`] of the turn where the client tells it (0.118 and later).
+//! - a prompt: `prompt_id` of the turn where the client tells it (0.118 and later).
 
 pub(crate) mod hook;
 mod output;
