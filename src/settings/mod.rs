@@ -6,7 +6,7 @@
 //!
 //! - [`json`]: a strict parse with positions, and the edits.
 //! - [`hooks`]: which handlers are ours, and where they go.
-//! - [`file`]: reading and replacing, through symlinks, with mode and owner kept.
+//! - [`mod@file`]: reading and replacing, through symlinks, with mode and owner kept.
 
 pub mod file;
 pub mod hooks;
