@@ -105,6 +105,9 @@ impl<'a> Lane<'a> {
             candidates.push((m, Rule::ReasonPlan, None));
         }
         let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
+        if let Some((m, line)) = self.failed_try(a, after) {
+            candidates.push((m, Rule::EditAgain, line));
+        }
         for &m in previous {
             let Some(b) = self.act(m).filter(|b| b.group == Group::Edit && self.open.is_empty()) else { continue };
             let added: HashSet<&str> = b.edits.iter().flat_map(|e| &e.added).map(String::as_str).collect();
@@ -144,6 +147,14 @@ impl<'a> Lane<'a> {
             let before = *before;
             self.put(before, Rule::PromptYes, 1.0, None);
         }
+    }
+
+    /// The latest try at an edit of the same file that failed, where none of that file succeeded since.
+    fn failed_try(&self, a: &Act, after: usize) -> Option<(usize, Option<String>)> {
+        let same = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
+        let tries = self.turns.iter().rev().take(4).flatten().copied().filter(|m| *m >= after);
+        let last = tries.filter(|m| self.is(*m, |b| b.group == Group::Edit && same(b))).max()?;
+        self.is(last, |b| b.failed).then(|| (last, self.shown(last).lines().map(str::trim).find(|l| l.len() > 3).map(str::to_owned)))
     }
 
     /// The line of an output that tells of the failure.

@@ -67,7 +67,7 @@ impl<'a> Lane<'a> {
     }
 
     pub(super) fn explore_rules(&mut self, n: usize, a: &'a Act, previous: &[usize], fresh: bool) {
-        if self.looks_at_effects(n, a, previous, fresh) {
+        if self.vcs_task(a, previous, fresh) || self.looks_at_effects(n, a, previous, fresh) {
             return;
         }
         self.verify_run(n, a, fresh);
@@ -93,6 +93,11 @@ impl<'a> Lane<'a> {
                 }
             }
         }
+        self.uses(a, &need);
+        // where another step surely showed the place, coming just before says little
+        let listed = self.proposed().iter().any(|(m, list)| {
+            !previous.contains(m) && list.iter().any(|(r, x, _)| matches!(r, Rule::PathListed | Rule::Line) && *x >= 0.9)
+        });
         for &m in previous {
             let Some(b) = self.act(m) else { continue };
             if b.failed && !(sure && a.looks()) && (b.group == Group::Check || b.kind == Kind::Poll || b.same_kind(a)) {
@@ -100,7 +105,8 @@ impl<'a> Lane<'a> {
                 self.put(m, Rule::Reacts, 1.0, span);
             }
             let rule = if previous.len() == 1 { Rule::PrevSingle } else { Rule::Prev };
-            self.put(m, rule, if b.empty { 0.7 } else { 1.0 }, None);
+            let x = if listed { 0.6 } else { 1.0 };
+            self.put(m, rule, if b.empty { 0.7 * x } else { x }, None);
         }
         self.prompt_rules(a, previous, &need, open);
         if a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())) {
@@ -113,6 +119,51 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// A step of a task for version control that the prompt, or the skill that it loads, sets. Each such step answers to it;
+    /// what it rests on besides are the looks at the work and the step that made it possible.
+    fn vcs_task(&mut self, a: &Act, previous: &[usize], fresh: bool) -> bool {
+        let hub = a.is_shell(&[ShellKind::Fetch]) && a.norm.starts_with("gh ");
+        if fresh || a.git.is_empty() && !hub {
+            return false;
+        }
+        let prompt = self.last_prompt();
+        let meta = self.metas.last().copied().filter(|m| *m >= self.view && prompt.is_none_or(|p| *m > p));
+        let sets = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs);
+        let Some(task) = meta.filter(sets).or(prompt.filter(sets)) else { return false };
+        let changed_since = self.edits.last().is_some_and(|e| *e > task);
+        let changes = |b: &Act| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
+        let acts = hub || changes(a);
+        // after edits of its own a look is at their effect
+        if changed_since && !acts {
+            return false;
+        }
+        self.put(task, Rule::PromptTask, 1.0, None);
+        if !acts {
+            // a look after a step of the task is at what that step did
+            let step = previous.iter().copied().find(|m| self.is(*m, changes));
+            if let Some(m) = step.filter(|_| a.git.iter().any(|g| matches!(g.as_str(), "status" | "log" | "diff" | "show"))) {
+                self.put(m, Rule::VerifyMain, 1.0, None);
+            }
+            return true;
+        }
+        let mut recent: Vec<usize> = self.turns.iter().rev().take(8).flatten().copied().filter(|m| *m > task).collect();
+        recent.sort_unstable();
+        if let Some(m) = recent.iter().rev().copied().find(|m| self.is(*m, |b| changes(b) || b.is_shell(&[ShellKind::Fetch]))) {
+            self.put(m, Rule::VcsStep, 1.0, None);
+        }
+        let looks = |kinds: &'static [&'static str]| {
+            move |b: &Act| !changes(b) && b.git.iter().any(|g| kinds.contains(&g.as_str()))
+        };
+        let adds = a.git.iter().any(|g| matches!(g.as_str(), "add" | "stash" | "rm" | "restore"));
+        let commits = a.git.iter().any(|g| g == "commit");
+        for &m in &recent {
+            if adds && self.is(m, looks(&["status"])) || commits && self.is(m, looks(&["diff", "log"])) {
+                self.put(m, Rule::TaskLook, 1.0, None);
+            }
+        }
+        true
+    }
+
     /// A look at what edits did. True where that is the whole reason.
     fn looks_at_effects(&mut self, n: usize, a: &Act, previous: &[usize], fresh: bool) -> bool {
         if fresh {
@@ -122,15 +173,12 @@ impl<'a> Lane<'a> {
         if a.is_inspect() && a.git.iter().any(|g| matches!(g.as_str(), "diff" | "status")) {
             let Some(&last) = self.changes.last().filter(|m| **m >= after) else { return false };
             if self.edits.contains(&last) {
-                let mut edits: Vec<usize> = self
-                    .edits
-                    .iter()
-                    .rev()
-                    .take(60)
-                    .copied()
-                    .filter(|m| *m >= after && !self.gone.contains(m))
-                    .take(6)
-                    .collect();
+                // what an earlier such look showed already needs no other, unless nothing came since
+                let looked = |b: &Act| b.is_inspect() && b.git.iter().any(|g| matches!(g.as_str(), "diff" | "status"));
+                let before = self.turns.iter().rev().take(60).flatten().copied().filter(|m| self.is(*m, looked)).max();
+                let since = before.filter(|b| last > *b).map_or(after, |b| b.max(after));
+                let mut edits: Vec<usize> =
+                    self.edits.iter().rev().take(60).copied().filter(|m| *m >= since && !self.gone.contains(m)).take(6).collect();
                 edits.reverse();
                 let first = edits.first().copied();
                 for m in edits {
@@ -179,6 +227,22 @@ impl<'a> Lane<'a> {
             self.put(m, Rule::LookEdit, 0.6 + c as f32 / 6.0, Some(line));
         }
         any
+    }
+
+    /// A search for a name that one of the last edits since the prompt wrote.
+    fn uses(&mut self, a: &Act, need: &[Word<'_>]) {
+        if !a.is_search() {
+            return;
+        }
+        let after = self.last_prompt().map_or(0, |p| p + 1);
+        let recent: Vec<usize> = self.edits.iter().rev().take(3).copied().filter(|m| *m >= after).collect();
+        let found = need.iter().filter(|w| w.weight >= 1.0).find_map(|w| {
+            let m = *self.wrote.get(&w.hash)?;
+            recent.contains(&m).then(|| (m, w.text.to_owned()))
+        });
+        if let Some((m, word)) = found {
+            self.put(m, Rule::LookUses, 1.0, Some(word));
+        }
     }
 
     /// A program run: the edits since the last such run.
@@ -238,6 +302,8 @@ impl<'a> Lane<'a> {
                     self.put(prompt, Rule::PromptLine, 1.0, Some(format!("{}:{line}", base(p))));
                 } else if shown.contains(&prompt) && !self.used_since(p, usize::MAX) {
                     self.put(prompt, Rule::PromptPath, x, Some(base(p).to_owned()));
+                } else if !fresh && a.is_read() && self.prompt_names(prompt, p) && !self.read_since(p) {
+                    self.put(prompt, Rule::PromptNames, 1.0, None);
                 }
             }
             if fresh {
@@ -325,8 +391,15 @@ impl<'a> Lane<'a> {
             if file && shown.iter().all(|m| self.act(*m).is_none()) && shown.last().copied() != last_prompt {
                 self.put(shown[shown.len() - 1], Rule::PathKnown, 1.0, Some(base(p).to_owned()));
             }
-            let lists: Vec<usize> =
-                shown.iter().copied().filter(|m| self.is(*m, |b| !b.is_read() && b.group != Group::Edit)).collect();
+            // a text that names the file in full, with its folder, lists it as well as a listing does
+            let in_full = p.split('/').rev().take(2).collect::<Vec<_>>();
+            let in_full = (in_full.len() == 2).then(|| format!("{}/{}", in_full[1], in_full[0]));
+            let names = |m: usize| in_full.as_ref().is_some_and(|f| self.shown(m).contains(f.as_str()));
+            let lists: Vec<usize> = shown
+                .iter()
+                .copied()
+                .filter(|m| self.is(*m, |b| b.group != Group::Edit && (!b.is_read() || names(*m))))
+                .collect();
             if let Some(&last) = lists.last()
                 && (a.is_read() || file && !self.used_since(p, 3))
             {
@@ -337,6 +410,19 @@ impl<'a> Lane<'a> {
             }
         }
         sure
+    }
+
+    /// Whether the prompt speaks of a file by its bare name, in whatever case: "the readme".
+    fn prompt_names(&self, prompt: usize, path: &str) -> bool {
+        let stem = base(path).split('.').next().unwrap_or("").to_lowercase();
+        stem.len() >= 4 && self.about.get(&prompt).is_some_and(|p| p.plain.contains(&stem))
+    }
+
+    /// Whether a call since the prompt read that file.
+    fn read_since(&self, path: &str) -> bool {
+        let after = self.last_prompt().unwrap_or(0);
+        let reads = self.index.reads.get(&name_key(path)).into_iter().flatten();
+        reads.filter(|r| compat(path, &r.3) > 0).any(|r| r.0 as usize > after)
     }
 
     /// Whether a call of the last `turns` turns since the prompt names the path.

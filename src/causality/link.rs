@@ -67,7 +67,11 @@ pub(super) struct Prompt {
     /// With single blanks.
     pub squeezed: String,
     pub asks: BTreeSet<Category>,
+    /// It sets a task for version control.
+    pub vcs: bool,
     pub agrees: bool,
+    /// Its plain words, in lower case.
+    pub plain: HashSet<String>,
     /// Hashes of its words.
     pub words: HashSet<u64>,
 }
@@ -256,7 +260,11 @@ impl<'a> Lane<'a> {
                 self.open.clear();
                 self.turns_before_prompt = self.turns.len();
             }
-            What::Meta => self.metas.push(n),
+            What::Meta => {
+                let about = Prompt::of(&self.steps[n].text);
+                self.about.insert(n, about);
+                self.metas.push(n);
+            }
             What::Noise | What::Call => {}
         }
     }
@@ -614,6 +622,9 @@ impl Prompt {
         let tail_from = text.len().saturating_sub(600);
         let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
         let tail: Vec<&str> = text[tail_from..].split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+        // a word that is part of a path or a longer text says less than one in a short order
+        let vcs = text.len() < 6000 && tail.iter().any(|w| VCS_WORDS.iter().any(|n| w.eq_ignore_ascii_case(n)));
+        let plain = text[..super::tokens::floor(text, 2000)].split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
         let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
         let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
         let mut words = HashSet::new();
@@ -621,9 +632,15 @@ impl Prompt {
             words.insert(w.hash);
         });
         let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
-        Self { squeezed, asks, agrees: agrees(text), words }
+        Self { squeezed, asks, vcs, agrees: agrees(text), plain, words }
     }
 }
+
+/// Words of an order that sets a task for version control.
+const VCS_WORDS: &[&str] = &[
+    "commit", "commits", "push", "pr", "pull", "merge", "rebase", "stash", "checkout", "branch", "ship", "tag", "release",
+    "cherry-pick", "revert", "squash",
+];
 
 /// A short "yes", "go on".
 fn agrees(text: &str) -> bool {

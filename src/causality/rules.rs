@@ -39,6 +39,16 @@ rules! {
     Meta = "injected", 0.90, 6.0, Prompt;
     /// Little flows from earlier calls, and the prompt is near.
     PromptOnly = "prompt-near", 0.60, 2.2, Prompt;
+    /// A step of the version-control task that the prompt sets: commit, push, open a pull request.
+    PromptTask = "prompt-task", 0.90, 5.0, Prompt;
+    /// A look at the work, or the step before, that such a step rests on.
+    TaskLook = "task-look", 0.70, 1.5, Content;
+    /// Searches for what that edit wrote or touched: who else uses it.
+    LookUses = "looks-for-uses", 0.72, 3.0, Content;
+    /// Another try at an edit that failed.
+    EditAgain = "edit-again", 0.85, 5.6, Retry;
+    /// The prompt speaks of the file by its bare name.
+    PromptNames = "prompt-names", 0.70, 3.4, Prompt;
     /// Uses telling words of the prompt that no call showed since.
     PromptWords = "prompt-words", 0.70, 2.4, Prompt;
     /// The prompt that a short "yes" refers to.
@@ -56,7 +66,7 @@ rules! {
     /// The most recent listing, search or run that showed the path.
     PathListed = "path-listed", 0.62, 2.4, Content;
     /// The first step that showed a path which the fresh prompt does not name.
-    PathKnown = "path-known", 0.60, 0.8, Content;
+    PathKnown = "path-known", 0.35, 0.8, Content;
     /// Reads the next part of the file.
     ReadOn = "read-on", 0.62, 1.8, Content;
     /// Read the same part of the file before.

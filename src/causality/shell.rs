@@ -100,7 +100,7 @@ static CHECKS: LazyLock<Vec<(Category, Regex)>> = LazyLock::new(|| {
         ),
         (
             Category::Lint,
-            r"\b(golangci-lint|clippy|eslint|ruff( check)?|flake8|pylint|mypy|pyright|tsc|go vet|staticcheck|shellcheck|typecheck|lint|rubocop|biome|bun check|cargo deny|ktlint|swiftlint)\b",
+            r"\b(golangci-lint|clippy|eslint|ruff( check)?|flake8|pylint|mypy|pyright|tsc|go vet|staticcheck|shellcheck|typecheck|lint|rubocop|biome|bun check|cargo deny|ktlint|swiftlint|goreleaser check|terraform (validate|fmt -check)|nginx -t|actionlint|hadolint|yamllint|markdownlint)\b",
         ),
         (
             Category::Format,
