@@ -154,7 +154,8 @@ impl<'a> Lane<'a> {
         let same = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
         let tries = self.turns.iter().rev().take(4).flatten().copied().filter(|m| *m >= after);
         let last = tries.filter(|m| self.is(*m, |b| b.group == Group::Edit && same(b))).max()?;
-        self.is(last, |b| b.failed).then(|| (last, self.shown(last).lines().map(str::trim).find(|l| l.len() > 3).map(str::to_owned)))
+        self.is(last, |b| b.failed)
+            .then(|| (last, self.shown(last).lines().map(str::trim).find(|l| l.len() > 3).map(str::to_owned)))
     }
 
     /// The line of an output that tells of the failure.

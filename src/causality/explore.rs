@@ -96,7 +96,8 @@ impl<'a> Lane<'a> {
         self.uses(a, &need);
         // where another step surely showed the place, coming just before says little
         let listed = self.proposed().iter().any(|(m, list)| {
-            !previous.contains(m) && list.iter().any(|(r, x, _)| matches!(r, Rule::PathListed | Rule::Line) && *x >= 0.9)
+            !previous.contains(m)
+                && list.iter().any(|(r, x, _)| matches!(r, Rule::PathListed | Rule::Line) && *x >= 0.9)
         });
         for &m in previous {
             let Some(b) = self.act(m) else { continue };
@@ -141,14 +142,18 @@ impl<'a> Lane<'a> {
         if !acts {
             // a look after a step of the task is at what that step did
             let step = previous.iter().copied().find(|m| self.is(*m, changes));
-            if let Some(m) = step.filter(|_| a.git.iter().any(|g| matches!(g.as_str(), "status" | "log" | "diff" | "show"))) {
+            if let Some(m) =
+                step.filter(|_| a.git.iter().any(|g| matches!(g.as_str(), "status" | "log" | "diff" | "show")))
+            {
                 self.put(m, Rule::VerifyMain, 1.0, None);
             }
             return true;
         }
         let mut recent: Vec<usize> = self.turns.iter().rev().take(8).flatten().copied().filter(|m| *m > task).collect();
         recent.sort_unstable();
-        if let Some(m) = recent.iter().rev().copied().find(|m| self.is(*m, |b| changes(b) || b.is_shell(&[ShellKind::Fetch]))) {
+        if let Some(m) =
+            recent.iter().rev().copied().find(|m| self.is(*m, |b| changes(b) || b.is_shell(&[ShellKind::Fetch])))
+        {
             self.put(m, Rule::VcsStep, 1.0, None);
         }
         let looks = |kinds: &'static [&'static str]| {
@@ -177,8 +182,15 @@ impl<'a> Lane<'a> {
                 let looked = |b: &Act| b.is_inspect() && b.git.iter().any(|g| matches!(g.as_str(), "diff" | "status"));
                 let before = self.turns.iter().rev().take(60).flatten().copied().filter(|m| self.is(*m, looked)).max();
                 let since = before.filter(|b| last > *b).map_or(after, |b| b.max(after));
-                let mut edits: Vec<usize> =
-                    self.edits.iter().rev().take(60).copied().filter(|m| *m >= since && !self.gone.contains(m)).take(6).collect();
+                let mut edits: Vec<usize> = self
+                    .edits
+                    .iter()
+                    .rev()
+                    .take(60)
+                    .copied()
+                    .filter(|m| *m >= since && !self.gone.contains(m))
+                    .take(6)
+                    .collect();
                 edits.reverse();
                 let first = edits.first().copied();
                 for m in edits {

@@ -624,7 +624,10 @@ impl Prompt {
         let tail: Vec<&str> = text[tail_from..].split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
         // a word that is part of a path or a longer text says less than one in a short order
         let vcs = text.len() < 6000 && tail.iter().any(|w| VCS_WORDS.iter().any(|n| w.eq_ignore_ascii_case(n)));
-        let plain = text[..super::tokens::floor(text, 2000)].split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+        let plain = text[..super::tokens::floor(text, 2000)]
+            .split(|c: char| !c.is_alphanumeric())
+            .map(str::to_lowercase)
+            .collect();
         let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
         let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
         let mut words = HashSet::new();
@@ -638,8 +641,22 @@ impl Prompt {
 
 /// Words of an order that sets a task for version control.
 const VCS_WORDS: &[&str] = &[
-    "commit", "commits", "push", "pr", "pull", "merge", "rebase", "stash", "checkout", "branch", "ship", "tag", "release",
-    "cherry-pick", "revert", "squash",
+    "commit",
+    "commits",
+    "push",
+    "pr",
+    "pull",
+    "merge",
+    "rebase",
+    "stash",
+    "checkout",
+    "branch",
+    "ship",
+    "tag",
+    "release",
+    "cherry-pick",
+    "revert",
+    "squash",
 ];
 
 /// A short "yes", "go on".
