@@ -87,11 +87,26 @@ impl<'a> Lane<'a> {
             let aimed = targets.is_empty() || targets.iter().any(|t| b.edits.iter().any(|e| within(t, &e.path)));
             aimed || !(format_only || tests_only)
         });
+        let all = edits.clone();
         let is_code = |m: &usize| {
             self.is(*m, |b| !b.edits.iter().all(|e| matches!(ending(&e.path), "md" | "txt" | "rst" | "yml" | "yaml")))
         };
         if edits.iter().any(is_code) {
             edits.retain(is_code);
+        }
+        // a program that an edited file is named after is run to check that file
+        let programs: Vec<&str> = a
+            .checks
+            .iter()
+            .filter_map(|c| c.command.split_whitespace().next())
+            .map(base)
+            .filter(|p| p.len() >= 5)
+            .collect();
+        let named = |m: &usize| {
+            self.is(*m, |b| b.edits.iter().any(|e| programs.iter().any(|p| base(&e.path).to_lowercase().contains(p))))
+        };
+        if all.iter().any(named) {
+            edits = all.iter().copied().filter(named).collect();
         }
         let from = edits.len().saturating_sub(6);
         self.verified_by.insert(n, edits.clone());

@@ -10,6 +10,9 @@ use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
 use super::tokens::{Word, line_hash, source_line, without_paths, words};
 
+/// Git subcommands that look at the work.
+const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
+
 impl<'a> Lane<'a> {
     pub(super) fn repeat_rules(&mut self, a: &Act, previous: &[usize], fresh: bool) {
         if a.group == Group::Edit || a.looks() {
@@ -23,6 +26,9 @@ impl<'a> Lane<'a> {
                     self.put(m, Rule::Retry, 1.0, None);
                 }
             }
+            return;
+        }
+        if !matches!(a.kind, Kind::Shell(_) | Kind::Other) {
             return;
         }
         let key = squeeze(&a.norm);
@@ -94,6 +100,13 @@ impl<'a> Lane<'a> {
             }
         }
         self.uses(a, &need);
+        if let [one] = previous
+            && self.is(*one, |b| b.kind == Kind::Skill)
+            && let Some(before) = self.since().iter().rev().nth(1).and_then(|t| t.last()).copied()
+        {
+            // loading a tool is a step on the way: what came before it is the reason
+            self.put(before, Rule::PrevSingle, 0.95, None);
+        }
         // where another step surely showed the place, coming just before says little
         let listed = self.proposed().iter().any(|(m, list)| {
             !previous.contains(m)
@@ -130,7 +143,9 @@ impl<'a> Lane<'a> {
         let prompt = self.last_prompt();
         let meta = self.metas.last().copied().filter(|m| *m >= self.view && prompt.is_none_or(|p| *m > p));
         let sets = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs);
-        let Some(task) = meta.filter(sets).or(prompt.filter(sets)) else { return false };
+        // a long text that speaks of commits is about them; a short one is an order
+        let orders = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs && p.short);
+        let Some(task) = meta.filter(sets).or(prompt.filter(orders)) else { return false };
         let changed_since = self.edits.last().is_some_and(|e| *e > task);
         let changes = |b: &Act| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
         let acts = hub || changes(a);
@@ -138,31 +153,40 @@ impl<'a> Lane<'a> {
         if changed_since && !acts {
             return false;
         }
-        self.put(task, Rule::PromptTask, 1.0, None);
         if !acts {
             // a look after a step of the task is at what that step did
             let step = previous.iter().copied().find(|m| self.is(*m, changes));
-            if let Some(m) =
-                step.filter(|_| a.git.iter().any(|g| matches!(g.as_str(), "status" | "log" | "diff" | "show")))
-            {
+            if let Some(m) = step.filter(|_| a.git.iter().any(|g| LOOKS.contains(&g.as_str()))) {
                 self.put(m, Rule::VerifyMain, 1.0, None);
+                return true;
             }
-            return true;
         }
+        self.put(task, Rule::PromptTask, 1.0, None);
         let mut recent: Vec<usize> = self.turns.iter().rev().take(8).flatten().copied().filter(|m| *m > task).collect();
         recent.sort_unstable();
-        if let Some(m) =
-            recent.iter().rev().copied().find(|m| self.is(*m, |b| changes(b) || b.is_shell(&[ShellKind::Fetch])))
-        {
+        let did = |lane: &Self, step: &str| {
+            let m = recent.iter().rev().copied().find(|m| lane.is(*m, |b| b.git.iter().any(|g| g == step)))?;
+            // where it went on in the background, what it came to was told later
+            let polled = lane.poll_source.iter().filter(|(_, source)| **source == m).map(|(q, _)| *q).max();
+            Some(polled.unwrap_or(m))
+        };
+        let is = |step: &str| a.git.iter().any(|g| g == step);
+        let rests_on = match () {
+            () if hub => did(self, "push"),
+            () if is("push") => did(self, "commit"),
+            () if is("commit") && !is("add") => did(self, "add"),
+            () => None,
+        };
+        if let Some(m) = rests_on {
             self.put(m, Rule::VcsStep, 1.0, None);
         }
-        let looks = |kinds: &'static [&'static str]| {
-            move |b: &Act| !changes(b) && b.git.iter().any(|g| kinds.contains(&g.as_str()))
-        };
-        let adds = a.git.iter().any(|g| matches!(g.as_str(), "add" | "stash" | "rm" | "restore"));
-        let commits = a.git.iter().any(|g| g == "commit");
+        let stages = ["add", "stash", "rm", "restore"].iter().any(|s| is(s));
         for &m in &recent {
-            if adds && self.is(m, looks(&["status"])) || commits && self.is(m, looks(&["diff", "log"])) {
+            let looked = |kind: &str| self.is(m, |b| !changes(b) && b.git.iter().any(|g| g == kind));
+            let names = a.paths.iter().any(|p| self.shown(m).contains(base(p)));
+            let showed_work = stages && looked("status")
+                || is("commit") && looked("diff") && !self.is(m, |b| b.norm.contains("--stat"));
+            if showed_work || is("diff") && looked("status") && names {
                 self.put(m, Rule::TaskLook, 1.0, None);
             }
         }
@@ -314,8 +338,6 @@ impl<'a> Lane<'a> {
                     self.put(prompt, Rule::PromptLine, 1.0, Some(format!("{}:{line}", base(p))));
                 } else if shown.contains(&prompt) && !self.used_since(p, usize::MAX) {
                     self.put(prompt, Rule::PromptPath, x, Some(base(p).to_owned()));
-                } else if !fresh && a.is_read() && self.prompt_names(prompt, p) && !self.read_since(p) {
-                    self.put(prompt, Rule::PromptNames, 1.0, None);
                 }
             }
             if fresh {
@@ -324,6 +346,14 @@ impl<'a> Lane<'a> {
                     && (file || p.split('/').count() > 3)
                 {
                     self.put(first, Rule::PathKnown, 1.0, Some(base(p).to_owned()));
+                } else if let Some(&first) = shown.first()
+                    && last_prompt.is_none_or(|l| !shown.contains(&l))
+                    && !a.looks()
+                    && !p.starts_with('/')
+                    && p.split('/').count() == 2
+                {
+                    // not a file: the name of a repository, an image, a branch, that somebody had to find out
+                    self.put(first, Rule::WordsOnly, 0.9, Some(p.clone()));
                 }
                 continue;
             }
@@ -332,6 +362,15 @@ impl<'a> Lane<'a> {
                 for (m, line) in hits {
                     self.put(m, Rule::LinePrev, 1.0, Some(self.hit_text(m, p, line)));
                 }
+                sure = true;
+                continue;
+            }
+            let goes_on = self.index.reads.get(&name_key(p)).into_iter().flatten().rev().take(32).find(|r| {
+                let near = |end: u64| lo_of(range).is_some_and(|lo| lo + 5 >= end && lo <= end + 30);
+                a.is_read() && previous.contains(&(r.0 as usize)) && compat(p, &r.3) > 0 && r.2.is_some_and(near)
+            });
+            if let Some(m) = goes_on.map(|r| r.0 as usize) {
+                self.put(m, Rule::ReadOnPrev, 1.0, None);
                 sure = true;
                 continue;
             }
@@ -422,19 +461,6 @@ impl<'a> Lane<'a> {
             }
         }
         sure
-    }
-
-    /// Whether the prompt speaks of a file by its bare name, in whatever case: "the readme".
-    fn prompt_names(&self, prompt: usize, path: &str) -> bool {
-        let stem = base(path).split('.').next().unwrap_or("").to_lowercase();
-        stem.len() >= 4 && self.about.get(&prompt).is_some_and(|p| p.plain.contains(&stem))
-    }
-
-    /// Whether a call since the prompt read that file.
-    fn read_since(&self, path: &str) -> bool {
-        let after = self.last_prompt().unwrap_or(0);
-        let reads = self.index.reads.get(&name_key(path)).into_iter().flatten();
-        reads.filter(|r| compat(path, &r.3) > 0).any(|r| r.0 as usize > after)
     }
 
     /// Whether a call of the last `turns` turns since the prompt names the path.
@@ -600,6 +626,11 @@ impl<'a> Lane<'a> {
             self.put(prompt, Rule::PromptOnly, if since == 1 { 1.0 } else { 0.7 }, None);
         }
     }
+}
+
+/// The first line of a range that does not begin at the top.
+fn lo_of(range: Option<(Option<u64>, Option<u64>)>) -> Option<u64> {
+    range.and_then(|r| r.0).filter(|lo| *lo > 1)
 }
 
 /// Whether two calls share half of their words, folders left out.

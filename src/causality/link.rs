@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use rayon::prelude::*;
 
 use super::act::{Act, Group, Kind, body};
-use super::files::compat;
+use super::files::{base, compat};
 use super::index::{Index, name_key};
 use super::rules::Rule;
 use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
@@ -67,8 +67,10 @@ pub(super) struct Prompt {
     /// With single blanks.
     pub squeezed: String,
     pub asks: BTreeSet<Category>,
-    /// It sets a task for version control.
+    /// It speaks of version control at its end.
     pub vcs: bool,
+    /// It is an order of a few words.
+    pub short: bool,
     pub agrees: bool,
     /// Its plain words, in lower case.
     pub plain: HashSet<String>,
@@ -413,7 +415,9 @@ impl<'a> Lane<'a> {
         let previous = self.previous();
         if let Some(meta) = meta {
             let turns = self.turns.iter().rev().take_while(|t| t.first().is_some_and(|m| *m > meta)).take(3).count();
-            if turns <= 1 {
+            if let Some(p) = last_prompt.filter(|p| turns <= 1 && self.prompt_names(*p, meta, a)) {
+                self.put(p, Rule::PromptFirst, if turns == 0 { 1.0 } else { 0.8 }, None);
+            } else if turns <= 1 {
                 self.put(meta, Rule::Meta, if turns == 0 { 1.0 } else { 0.8 }, None);
             }
             if turns == 0 {
@@ -454,6 +458,14 @@ impl<'a> Lane<'a> {
                 (None, None) => {}
             }
         }
+    }
+
+    /// Whether the prompt, and not the text that was loaded after it, speaks of what a call looks at.
+    fn prompt_names(&self, prompt: usize, meta: usize, a: &Act) -> bool {
+        let (Some(p), Some(m)) = (self.about.get(&prompt), self.about.get(&meta)) else { return false };
+        let stems =
+            a.paths.iter().flat_map(|p| base(p).split(['.', '-', '_']).map(str::to_lowercase).collect::<Vec<_>>());
+        stems.filter(|s| s.len() >= 4).any(|s| p.plain.contains(&s) && !m.plain.contains(&s))
     }
 
     fn poll(&mut self, n: usize, a: &Act) -> bool {
@@ -622,8 +634,8 @@ impl Prompt {
         let tail_from = text.len().saturating_sub(600);
         let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
         let tail: Vec<&str> = text[tail_from..].split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
-        // a word that is part of a path or a longer text says less than one in a short order
-        let vcs = text.len() < 6000 && tail.iter().any(|w| VCS_WORDS.iter().any(|n| w.eq_ignore_ascii_case(n)));
+        let vcs = orders_vcs(&text[tail_from..]);
+        let short = text.split_whitespace().take(41).count() <= 40;
         let plain = text[..super::tokens::floor(text, 2000)]
             .split(|c: char| !c.is_alphanumeric())
             .map(str::to_lowercase)
@@ -635,29 +647,55 @@ impl Prompt {
             words.insert(w.hash);
         });
         let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
-        Self { squeezed, asks, vcs, agrees: agrees(text), plain, words }
+        Self { squeezed, asks, vcs, short, agrees: agrees(text), plain, words }
     }
 }
 
-/// Words of an order that sets a task for version control.
-const VCS_WORDS: &[&str] = &[
-    "commit",
-    "commits",
-    "push",
-    "pr",
-    "pull",
-    "merge",
-    "rebase",
-    "stash",
-    "checkout",
-    "branch",
-    "ship",
-    "tag",
-    "release",
-    "cherry-pick",
-    "revert",
-    "squash",
-];
+/// Whether a text orders a step of version control: its verb at the beginning of a clause ("commit this", "ok, push it", "and
+/// then rebase"), or a pull request or release that is to be made.
+fn orders_vcs(text: &str) -> bool {
+    const VERBS: &[&str] = &[
+        "commit",
+        "push",
+        "pull",
+        "merge",
+        "rebase",
+        "stash",
+        "checkout",
+        "check",
+        "branch",
+        "ship",
+        "tag",
+        "release",
+        "cherry-pick",
+        "revert",
+        "squash",
+    ];
+    const BEFORE: &[&str] = &[
+        "and", "then", "please", "now", "lets", "let's", "also", "to", "ok", "okay", "you", "just", "should", "we",
+        "can", "go", "do", "a", "make", "new",
+    ];
+    let mut before = String::new();
+    let mut at_start = true;
+    for piece in text.split_inclusive(|c: char| c.is_whitespace()) {
+        let word = piece.trim().trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        if word.is_empty() {
+            at_start |= piece.contains('\n');
+            continue;
+        }
+        let begins = at_start || BEFORE.contains(&before.as_str());
+        // "check" only as "check out"
+        let verb = VERBS.contains(&word.as_str()) && word != "check" || word == "out" && before == "check";
+        if verb && (begins || word == "out")
+            || matches!(word.as_str(), "pr" | "prs") && matches!(before.as_str(), "a" | "the" | "open" | "create")
+        {
+            return true;
+        }
+        at_start = piece.trim_end().ends_with([',', '.', ':', ';', '!', '?']) || piece.contains('\n');
+        before = word;
+    }
+    false
+}
 
 /// A short "yes", "go on".
 fn agrees(text: &str) -> bool {

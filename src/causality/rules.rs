@@ -47,8 +47,8 @@ rules! {
     LookUses = "looks-for-uses", 0.72, 3.0, Content;
     /// Another try at an edit that failed.
     EditAgain = "edit-again", 0.85, 5.6, Retry;
-    /// The prompt speaks of the file by its bare name.
-    PromptNames = "prompt-names", 0.70, 3.4, Prompt;
+    /// Goes on where a read of the turn before ended.
+    ReadOnPrev = "goes-on-reading", 0.88, 3.6, Content;
     /// Uses telling words of the prompt that no call showed since.
     PromptWords = "prompt-words", 0.70, 2.4, Prompt;
     /// The prompt that a short "yes" refers to.

@@ -218,6 +218,7 @@ const GIT_LOOKS: &[&str] = &[
     "for-each-ref",
     "symbolic-ref",
     "var",
+    "stash-list",
 ];
 const FILE_OPS: &[&str] = &[
     "rm",
@@ -444,7 +445,10 @@ fn one(
         return;
     }
     if p == "git" {
-        let sub = git_subcommand(args);
+        let sub = match git_subcommand(args) {
+            "stash" if plain.iter().any(|x| matches!(*x, "list" | "show")) => "stash-list",
+            other => other,
+        };
         kinds.push(if GIT_LOOKS.contains(&sub) { Kind::Inspect } else { Kind::Vcs });
         s.git.push(sub.to_owned());
         norm.push(line);
