@@ -98,6 +98,7 @@ impl<'a> Lane<'a> {
         let programs: Vec<&str> = a
             .checks
             .iter()
+            .filter(|c| c.category == Category::Lint)
             .filter_map(|c| c.command.split_whitespace().next())
             .map(base)
             .filter(|p| p.len() >= 5)

@@ -37,6 +37,7 @@ impl<'a> Lane<'a> {
                 let writes = |m: usize| self.is(m, |b| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
                 let writer =
                     posts.iter().filter(|(m, s)| !*s && writes(*m as usize)).map(|(m, _)| *m as usize).next_back();
+                let newest = newest.or_else(|| self.shown_within(line, &e.path));
                 if let Some(m) = newest.filter(|m| writer.is_none_or(|w| w <= *m)) {
                     shown.entry(m).or_insert((0.0, line)).0 += weight;
                 }
@@ -76,6 +77,13 @@ impl<'a> Lane<'a> {
             }
         }
         sources
+    }
+
+    /// The newest read of a file that shows a part of a line: an edit may name less than whole lines.
+    fn shown_within(&self, part: &str, path: &str) -> Option<usize> {
+        let reads = self.index.reads.get(&name_key(path)).into_iter().flatten().rev();
+        let near = reads.filter(|r| compat(path, &r.3) > 0).take(6).map(|r| r.0 as usize);
+        near.filter(|m| *m >= self.view).find(|m| self.shown(*m).contains(part))
     }
 
     /// Whether a step may have shown lines of that file: it names it, names none, or is of a kind that prints what it does not
@@ -119,8 +127,9 @@ impl<'a> Lane<'a> {
         }
         if let Some(&run) = self.runs.last().filter(|m| **m >= after) {
             let last_edit = self.edits.last().copied();
-            if last_edit.is_none_or(|e| run > e || self.reason.get(&e) == Some(&run)) {
-                candidates.push((run, Rule::ReasonRun, None));
+            let follows = last_edit.is_none_or(|e| run > e || self.reason.get(&e) == Some(&run));
+            if let Some(shared) = self.shares(run, a).filter(|_| follows) {
+                candidates.push((run, Rule::ReasonRun, Some(shared)));
             }
         }
         if let Some(&from) = sources.iter().max() {
@@ -147,6 +156,23 @@ impl<'a> Lane<'a> {
             let before = *before;
             self.put(before, Rule::PromptYes, 1.0, None);
         }
+    }
+
+    /// What the output of a run shares with an edit: the file's name, or a telling word of the new text. An experiment that
+    /// says nothing of what is changed is not the reason to change it.
+    fn shares(&self, run: usize, a: &Act) -> Option<String> {
+        let shown = self.shown(run);
+        // a question put to the state of things is asked for what is done next; a run may only set something up
+        if self.is(run, Act::is_inspect) {
+            return Some(shown.lines().next().unwrap_or("").trim().to_owned());
+        }
+        if let Some(name) = a.edits.iter().map(|e| base(&e.path)).find(|n| shown.contains(n)) {
+            return Some(name.to_owned());
+        }
+        let mut known: HashSet<u64> = words(shown).iter().map(|w| w.hash).collect();
+        known.extend(self.act(run).into_iter().flat_map(|b| words(&b.need)).map(|w| w.hash));
+        let shared = |w: &super::tokens::Word<'_>| w.weight >= 1.0 && !w.path && known.contains(&w.hash);
+        words(&a.new).into_iter().find(shared).map(|w| w.text.to_owned())
     }
 
     /// The latest try at an edit of the same file that failed, where none of that file succeeded since.

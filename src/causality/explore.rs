@@ -146,6 +146,19 @@ impl<'a> Lane<'a> {
         // a long text that speaks of commits is about them; a short one is an order
         let orders = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs && p.short);
         let Some(task) = meta.filter(sets).or(prompt.filter(orders)) else { return false };
+        // where most of the work since is something else, git is only asked for it
+        let aside = |m: &&usize| {
+            self.is(**m, |b| {
+                b.git.is_empty() && !b.norm.starts_with("gh ") && b.kind != Kind::Poll && b.kind != Kind::Todo
+            })
+        };
+        let others = self.turns.iter().rev().take(40).flatten().filter(|m| **m > task).filter(aside).count();
+        let of_work = |g: &String| {
+            GIT_CHANGES.contains(&g.as_str()) || LOOKS.contains(&g.as_str()) || g == "branch" || g == "remote"
+        };
+        if others > 2 || !hub && !a.git.iter().any(of_work) {
+            return false;
+        }
         let changed_since = self.edits.last().is_some_and(|e| *e > task);
         let changes = |b: &Act| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
         let acts = hub || changes(a);
@@ -271,6 +284,20 @@ impl<'a> Lane<'a> {
             return;
         }
         let after = self.last_prompt().map_or(0, |p| p + 1);
+        let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
+        let same = |b: &Act| b.is_search() && b.searches.iter().any(|s| s.0 == pattern);
+        let before =
+            self.turns.iter().rev().take(40).flatten().copied().filter(|m| *m >= after && self.is(*m, same)).max();
+        if let Some(before) = before.filter(|_| pattern.len() >= 3) {
+            let edits: Vec<usize> = self.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
+            for m in &edits {
+                self.put(*m, Rule::SearchAgain, 1.0, None);
+            }
+            if !edits.is_empty() {
+                self.put(before, Rule::SearchAgain, 0.9, Some(pattern.to_owned()));
+                return;
+            }
+        }
         let recent: Vec<usize> = self.edits.iter().rev().take(3).copied().filter(|m| *m >= after).collect();
         let found = need.iter().filter(|w| w.weight >= 1.0).find_map(|w| {
             let m = *self.wrote.get(&w.hash)?;
@@ -369,13 +396,21 @@ impl<'a> Lane<'a> {
                 let near = |end: u64| lo_of(range).is_some_and(|lo| lo + 5 >= end && lo <= end + 30);
                 a.is_read() && previous.contains(&(r.0 as usize)) && compat(p, &r.3) > 0 && r.2.is_some_and(near)
             });
-            if let Some(m) = goes_on.map(|r| r.0 as usize) {
+            let hit =
+                in_range.iter().any(|(m, _)| self.is(*m, |b| b.is_search()) && last_prompt.is_none_or(|p| *m > p));
+            if let Some(m) = goes_on.map(|r| r.0 as usize).filter(|_| !hit) {
                 self.put(m, Rule::ReadOnPrev, 1.0, None);
                 sure = true;
                 continue;
             }
+            if !now.is_empty() && file && !a.looks() && since <= 4 && last_prompt.is_some_and(|l| shown.contains(&l)) {
+                // the prompt itself names what is to be done with the file
+                sure = true;
+                continue;
+            }
             if !now.is_empty() && file {
-                let share = 1.0 / (now.len() as f32).sqrt();
+                // what is done with a file may come from elsewhere; a look at it comes from where it was named
+                let share = if a.looks() { 1.0 } else { 0.75 } / (now.len() as f32).sqrt();
                 for m in now {
                     let span = self.path_text(m, p);
                     self.put(m, Rule::PathPrev, share, Some(span));
@@ -620,7 +655,7 @@ impl<'a> Lane<'a> {
             self.put(prompt, Rule::PromptWords, x, Some(best.1));
         }
         let explained = self.proposed().iter().any(|(m, list)| {
-            *m != prompt && self.act(*m).is_some() && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.6)
+            *m > prompt && self.act(*m).is_some() && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.6)
         });
         if since <= 2 && open > 0.4 && !explained {
             self.put(prompt, Rule::PromptOnly, if since == 1 { 1.0 } else { 0.7 }, None);

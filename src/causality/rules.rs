@@ -43,6 +43,8 @@ rules! {
     PromptTask = "prompt-task", 0.90, 5.0, Prompt;
     /// A look at the work, or the step before, that such a step rests on.
     TaskLook = "task-look", 0.70, 1.5, Content;
+    /// Searches again for what those edits were to change.
+    SearchAgain = "searches-again", 0.80, 3.4, Verify;
     /// Searches for what that edit wrote or touched: who else uses it.
     LookUses = "looks-for-uses", 0.72, 3.0, Content;
     /// Another try at an edit that failed.
@@ -90,9 +92,9 @@ rules! {
     /// The same thing again with other arguments after a failure.
     Retry = "retry", 0.80, 3.5, Retry;
     /// The same command ran before.
-    Again = "again", 0.60, 0.5, Plan;
+    Again = "again", 0.48, 0.5, Plan;
     /// The same command failed before.
-    AgainFailed = "again-failed", 0.85, 1.5, Retry;
+    AgainFailed = "again-failed", 0.55, 1.5, Retry;
     /// A failure that is still to be mended.
     OpenFail = "open-failure", 0.75, 2.0, Retry;
     /// A run failed and this check answers it.

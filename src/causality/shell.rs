@@ -473,7 +473,8 @@ fn one(
         kinds.push(Kind::Misc);
         return;
     }
-    if TOOL_QUESTIONS.as_ref().is_some_and(|r| r.is_match(line.as_bytes())) {
+    let asks_how = flags.iter().any(|f| matches!(*f, "--help" | "-h" | "--version"));
+    if asks_how || TOOL_QUESTIONS.as_ref().is_some_and(|r| r.is_match(line.as_bytes())) {
         kinds.push(Kind::Inspect);
         norm.push(line);
         return;
