@@ -410,7 +410,14 @@ impl<'a> Lane<'a> {
             }
             if !now.is_empty() && file {
                 // what is done with a file may come from elsewhere; a look at it comes from where it was named
-                let share = if a.looks() { 1.0 } else { 0.75 } / (now.len() as f32).sqrt();
+                // and of a search the pattern is the point, more than the place
+                let share = if a.is_search() {
+                    0.6
+                } else if a.looks() {
+                    1.0
+                } else {
+                    0.75
+                } / (now.len() as f32).sqrt();
                 for m in now {
                     let span = self.path_text(m, p);
                     self.put(m, Rule::PathPrev, share, Some(span));

@@ -42,9 +42,6 @@ pub struct Args {
 /// # Errors
 /// The session or event does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    if args.follow {
-        return super::watch::follow(ctx, args.session.as_deref());
-    }
     let session = super::session(ctx, args.session.as_deref())?;
     let graph = view::graph(session.events);
     view::notes(ctx, &session.problems);
@@ -70,5 +67,9 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     ctx.out.line("");
     let line = view::edges(ctx, &graph);
     ctx.out.line(line);
+    if args.follow {
+        ctx.out.flush()?;
+        return super::watch::follow(ctx, Some(&session.id));
+    }
     Ok(0)
 }
