@@ -134,7 +134,8 @@ fn show(
             ctx.out.line(json!(events[i]).to_string());
             continue;
         }
-        let clock = e.timestamp.map(|t| t.with_timezone(&chrono::Local).format("%H:%M:%S").to_string()).unwrap_or_default();
+        let clock =
+            e.timestamp.map(|t| t.with_timezone(&chrono::Local).format("%H:%M:%S").to_string()).unwrap_or_default();
         let whose = session.map(|(agent, id)| format!("{agent} {} ", super::short_id(id))).unwrap_or_default();
         let (sign, tone) = mark(e);
         let end = ending(e).filter(|_| e.tool_output.is_some()).map(|e| format!("  {e}")).unwrap_or_default();
