@@ -200,7 +200,7 @@ mod tests {
             ..FileEdit::default()
         }]);
         assert_eq!(plain(&call, &edit, Some("/p"), 60), "Edit src/counter.py +2 −1");
-        assert_eq!(plain(&call, &edit, Some("/p"), 20), "Edit …ounter.py +2 −1");
+        assert_eq!(plain(&call, &edit, Some("/p"), 20), "Edit …unter.py +2 −1");
         let run = Action::Run { command: "pytest -q\n  --x".into(), cwd: None };
         assert_eq!(plain(&call, &run, None, 60), "Edit pytest -q --x");
     }

@@ -8,7 +8,7 @@
 //! # Ids
 //! Call ids repeat (across turns with some models, and in forks), so events are named after parts:
 //! - a call: [`crate::id::call`] of the id of its part; its `call_id` is the client's `callID`;
-//! - a prompt: [`prompt_id`] of the user's message; words of the agent: [`message_id`] of their part.
+//! - a prompt: `prompt_id` of the user's message; words of the agent: `message_id` of their part.
 //!
 //! # What proves the parents
 //! One message of the assistant is one response of the model; it names the user's message it belongs to. It saw all results
