@@ -46,7 +46,8 @@ impl Graph {
     }
 
     fn build(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, link: &dyn Fn(&[Event]) -> Links) -> Self {
-        let events = folded(events);
+        let mut events = folded(events);
+        join(&mut events);
         let (events, parents, missing, cut) = ordered(events);
         let actions: Vec<Action> = events.iter().map(action_of).collect();
         let causes = link(&events);
@@ -130,6 +131,26 @@ impl Graph {
         }
         seen[start] = false;
         (0..seen.len()).filter(|n| seen[*n]).collect()
+    }
+}
+
+/// Ties a spawned session to the call that began it, where only the call's record names the session (`spawned`): its first
+/// prompt follows from that call.
+fn join(events: &mut [Event]) {
+    let spawned = |e: &Event| Some((e.extra.get("spawned")?.as_str()?.to_owned(), e.event_id.clone()));
+    let calls: HashMap<String, String> = events.iter().filter(|e| e.is_call()).filter_map(spawned).collect();
+    if calls.is_empty() {
+        return;
+    }
+    let mut begun = std::collections::HashSet::new();
+    for e in events.iter_mut().filter(|e| matches!(e.event_type, EventType::UserInput | EventType::ContextUpdate)) {
+        let own = calls.get(&e.session_id).filter(|_| e.agent_id.is_none());
+        if let Some(call) = own
+            && begun.insert(e.session_id.clone())
+            && e.parents.is_empty()
+        {
+            e.parents.push(call.clone());
+        }
     }
 }
 
