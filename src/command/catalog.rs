@@ -150,9 +150,27 @@ impl Catalog {
             None => self.newest_here(ctx, &all),
             Some("latest" | "@1") => all[0].id.clone(),
             Some(s) if s.starts_with('@') => nth(&all, s)?,
-            Some(s) => self.by_prefix(&all, s)?,
+            Some(s) => return self.by_prefix(&all, s).and_then(|id| self.load(ctx, &id)),
         };
+        let id = self.root(ctx, id);
         self.load(ctx, &id)
+    }
+
+    /// The session at the root of those that spawned each other: that a session was spawned is known once it is read.
+    fn root(&mut self, ctx: &Context, mut id: String) -> String {
+        for _ in 0..16 {
+            self.refresh(ctx, &id);
+            let parent = self.stored.iter().find(|s| s.session_id == id).and_then(|s| s.parent_session_id.clone());
+            let there = |p: &String| {
+                self.stored.iter().any(|s| s.session_id == *p)
+                    || self.transcripts.iter().any(|(_, t)| t.session_id.as_ref() == Some(p))
+            };
+            match parent.filter(there) {
+                Some(p) => id = p,
+                None => break,
+            }
+        }
+        id
     }
 
     /// The newest session whose working directory is the current one; says which other agent was at work there.
@@ -228,6 +246,7 @@ impl Catalog {
                 continue;
             }
             if let Some(stored) = ctx.store.read(&id)? {
+                self.read_spawned(ctx, &stored.events);
                 let file = ctx.store.path(&id);
                 session
                     .problems
@@ -264,6 +283,20 @@ impl Catalog {
         });
         let near: Vec<_> = near.cloned().collect();
         let unread = sync::unread(&self.index, &near);
+        if !unread.is_empty() {
+            self.warn(ctx, &unread);
+        }
+    }
+
+    /// Reads the transcripts of sessions that calls of this one began, whatever their files' times say.
+    fn read_spawned(&mut self, ctx: &Context, events: &[Event]) {
+        let ids: HashSet<&str> = events.iter().filter_map(|e| e.extra.get("spawned")?.as_str()).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let named = |t: &crate::source::Transcript| t.session_id.as_deref().is_some_and(|id| ids.contains(id));
+        let theirs: Vec<_> = self.transcripts.iter().filter(|(_, t)| named(t)).cloned().collect();
+        let unread = sync::unread(&self.index, &theirs);
         if !unread.is_empty() {
             self.warn(ctx, &unread);
         }

@@ -45,7 +45,8 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
         Some(v) => format!("{agent} {v}"),
         None => agent,
     }];
-    about.extend(graph.cwd().map(|d| super::home_relative(ctx, d)));
+    let room = (term.width / 3).max(20);
+    about.extend(graph.cwd().map(|d| text::cut_path(&super::home_relative(ctx, d), room)));
     about.extend(extra("git_branch"));
     if let Some(t) = from {
         let took = until.map(|u| super::duration((u - t).num_milliseconds())).unwrap_or_default();

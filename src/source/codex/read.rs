@@ -746,7 +746,11 @@ impl Reader {
                     && let Some(call) = self.calls.get(id)
                 {
                     let event = call.event.clone();
-                    self.running.entry(child.clone()).or_insert_with(|| event.clone());
+                    // later calls that address the same thread did not begin it
+                    let begun_by = self.running.entry(child.clone()).or_insert_with(|| event.clone());
+                    if *begun_by != event {
+                        return;
+                    }
                     let mut e = self.patch(&event, EventType::ToolCall);
                     e.extra.insert("spawned".to_owned(), child.into());
                     sink(e);
