@@ -186,12 +186,24 @@ impl<'a> Lane<'a> {
 
     /// The line of an output that tells of the failure.
     pub(super) fn failure_line(&self, m: usize) -> Option<String> {
-        const MARKS: &[&str] =
-            &["Error", "error", "FAIL", "failed", "assert", "panicked", "expected", "Exception", "not ok"];
-        let telling = |l: &&str| l.len() > 3 && !l.starts_with("Traceback") && MARKS.iter().any(|k| l.contains(k));
-        let lines = || self.shown(m).lines().take(4000).map(str::trim).filter(telling);
+        const WEAK: &[&str] =
+            &["Error", "error", "FAIL", "failed", "expected", "Exception", "not ok", "warning", "No such"];
+        let strong = |l: &&str| {
+            ["error", "FAIL", "--- FAIL", "E  ", "assert ", "not ok", "Error", "fatal:"]
+                .iter()
+                .any(|h| l.starts_with(h))
+                || ["panicked at", "Error: ", "AssertionError", "<tool_use_error>", "command not found"]
+                    .iter()
+                    .any(|m| l.contains(m))
+        };
+        let lines =
+            || self.shown(m).lines().take(4000).map(str::trim).filter(|l| l.len() > 3 && !l.starts_with("Traceback"));
         // a line of several words says what went wrong; a bare `AssertionError` only that something did
-        let best = lines().find(|l| l.contains(' ') && l.len() < 400).or_else(|| lines().next());
+        let telling = |l: &&str| l.contains(' ') && l.len() < 400;
+        let best = lines()
+            .find(|l| strong(l) && telling(l))
+            .or_else(|| lines().find(strong))
+            .or_else(|| lines().find(|l| telling(l) && WEAK.iter().any(|k| l.contains(k))));
         best.map(str::to_owned)
     }
 

@@ -384,7 +384,9 @@ impl<'a> Lane<'a> {
                 }
                 continue;
             }
-            let hits: Vec<(usize, u64)> = in_range.iter().copied().filter(|(m, _)| previous.contains(m)).collect();
+            let mut hits: Vec<(usize, u64)> = in_range.iter().copied().filter(|(m, _)| previous.contains(m)).collect();
+            // a line that matched says more than one shown around it: `12:` and `12-`
+            hits.sort_by_key(|(m, line)| !self.shown(*m).contains(&format!("{line}:")));
             if !hits.is_empty() {
                 for (m, line) in hits {
                     self.put(m, Rule::LinePrev, 1.0, Some(self.hit_text(m, p, line)));
