@@ -190,6 +190,16 @@ impl Event {
         value_text(self.tool_output.as_ref())
     }
 
+    /// The output as text without the lines on duration and exit code that Codex (0.50 to 0.169) puts before what a command
+    /// printed.
+    pub fn output_body(&self) -> std::borrow::Cow<'_, str> {
+        use std::borrow::Cow;
+        match self.output_text() {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[header(text)..]),
+            Cow::Owned(mut text) => Cow::Owned(text.split_off(header(&text))),
+        }
+    }
+
     /// True where the event was told by a hook and by no file yet.
     pub fn from_hook(&self) -> bool {
         self.source.hook.is_some()
@@ -256,6 +266,14 @@ impl Event {
         // a map of strings and JSON values always serialises
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Length of the header that Codex puts before an output.
+fn header(output: &str) -> usize {
+    const MARK: &str = "\nOutput:\n";
+    let codex = ["Chunk ID:", "Exit code:", "Wall time:"].iter().any(|h| output.starts_with(h));
+    let at = output.find(MARK).filter(|at| codex && *at < 400);
+    at.map_or(0, |at| at + MARK.len())
 }
 
 fn value_text(v: Option<&Value>) -> std::borrow::Cow<'_, str> {
@@ -461,6 +479,14 @@ mod tests {
         assert_eq!(e.event_type, EventType::Other("new_kind".into()));
         assert_eq!(e.parents, ["p", "q"]);
         assert_eq!(e.to_line(), line);
+    }
+
+    #[test]
+    fn the_header_of_an_output_is_no_part_of_its_body() {
+        let out = |text: &str| Event { tool_output: Some(text.into()), ..Event::default() };
+        let codex = out("Chunk ID: a1\nWall time: 0.1 seconds\nProcess exited with code 0\nOutput:\nOutput:\nx");
+        assert_eq!(codex.output_body(), "Output:\nx");
+        assert_eq!(out("said\nOutput:\nx").output_body(), "said\nOutput:\nx");
     }
 
     #[test]

@@ -85,9 +85,23 @@ impl Graph {
         self.causes[i].first()
     }
 
-    /// What led to an event: its causes, or, where it has none (prompts, messages, injected text), its proven parents.
+    /// Whether an event is a person's own words. What the agent did before is what they answer, not what made them: no story
+    /// goes back beyond them. The prompt that a call gives to a sub-agent is no person's.
+    pub fn is_persons(&self, i: usize) -> bool {
+        let e = &self.events[i];
+        let elsewhere = |p: &usize| {
+            let other = &self.events[*p];
+            (&other.agent_id, &other.session_id) != (&e.agent_id, &e.session_id)
+        };
+        e.event_type == EventType::UserInput && e.agent_id.is_none() && !self.parents[i].iter().any(elsewhere)
+    }
+
+    /// What led to an event: its causes, or, where it has none (messages, injected text), its proven parents. Nothing in the
+    /// session led to a person's words.
     pub fn reasons(&self, i: usize) -> Vec<usize> {
-        if self.causes[i].is_empty() {
+        if self.is_persons(i) {
+            Vec::new()
+        } else if self.causes[i].is_empty() {
             self.parents[i].clone()
         } else {
             self.causes[i].iter().map(|c| c.event).collect()
@@ -99,9 +113,10 @@ impl Graph {
         &self.effects[i]
     }
 
-    /// The event below which this one hangs in the tree: its primary cause, else its first proven parent.
+    /// The event below which this one hangs in the tree: its primary cause, else its first proven parent; none for a person's
+    /// words.
     pub fn tree_parent(&self, i: usize) -> Option<usize> {
-        self.primary(i).map(|c| c.event).or_else(|| self.proven_parent(i))
+        self.primary(i).map(|c| c.event).or_else(|| self.proven_parent(i).filter(|_| !self.is_persons(i)))
     }
 
     /// The first proven parent.

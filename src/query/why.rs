@@ -78,8 +78,7 @@ pub fn why(graph: &Graph, event: usize, options: Options) -> Story {
             told.push(i);
         }
         // a prompt is where a story begins; what was answered before it is another
-        let begins =
-            prompt && i != event && !options.proven && graph.events[i].agent_id.is_none() && !is_spawned(graph, i);
+        let begins = i != event && !options.proven && graph.is_persons(i);
         if begins || options.depth.is_some_and(|d| depth >= d) {
             continue;
         }
@@ -101,14 +100,8 @@ pub fn why(graph: &Graph, event: usize, options: Options) -> Story {
     Story { steps: steps.collect(), left_out: reached.saturating_sub(told.len()) }
 }
 
-/// Whether a prompt was given by a call: of a sub-agent with a session of its own.
-fn is_spawned(graph: &Graph, i: usize) -> bool {
-    graph.parents[i].iter().any(|p| graph.events[*p].is_call())
-}
-
 fn reasons(graph: &Graph, i: usize, options: Options) -> Vec<Reason> {
-    let begins = graph.events[i].event_type == EventType::UserInput && !is_spawned(graph, i);
-    if begins && !options.proven {
+    if graph.is_persons(i) && !options.proven {
         return Vec::new();
     }
     let proven = |p: &usize| Reason { event: *p, kind: None, confidence: 1.0, evidence: None, told: false };

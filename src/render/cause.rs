@@ -1,6 +1,6 @@
 //! Why a call was made, in one line.
 
-use super::text::{columns, cut, one_line};
+use super::text::{columns, cut, cut_path, one_line};
 use super::{Term, Tone};
 use crate::causality::{Cause, Kind};
 use crate::graph::Graph;
@@ -58,11 +58,17 @@ fn few(all: &[String]) -> String {
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
+/// Evidence on one line of at most `width` columns: of a path the end is kept, of other text the beginning.
+pub fn evidence(text: &str, width: usize) -> String {
+    let path = text.contains('/') && !text.contains(char::is_whitespace);
+    if path { cut_path(&one_line(text, text.len().max(1)), width) } else { one_line(text, width) }
+}
+
 /// A cause in words: `“src/utils.py” in #4:3`, `checks #6`.
 pub fn because(cause: &Cause) -> String {
     let number = cause.event + 1;
     let line = cause.evidence.as_ref().and_then(|e| e.place.strip_prefix("output:")).map(|l| format!(":{l}"));
-    let text = cause.evidence.as_ref().map(|e| one_line(&e.text, 48)).filter(|t| !t.is_empty());
+    let text = cause.evidence.as_ref().map(|e| evidence(&e.text, 48)).filter(|t| !t.is_empty());
     let place = format!("#{number}{}", line.unwrap_or_default());
     match (cause.kind, text) {
         (Kind::Content, Some(t)) => format!("“{t}” in {place}"),

@@ -64,7 +64,8 @@ pub fn reasons(term: &Term, graph: &Graph, i: usize) -> Vec<String> {
     lines
 }
 
-/// What an event did: the change of an edit as a diff, the command, the text; then the head of its output.
+/// What an event did: the change of an edit as a diff, the command, the text; then its output. A head leaves out what the
+/// [`title`] says already.
 pub fn body(term: &Term, graph: &Graph, i: usize, extent: Extent) -> Vec<String> {
     let event = &graph.events[i];
     let mut lines = Vec::new();
@@ -74,8 +75,9 @@ pub fn body(term: &Term, graph: &Graph, i: usize, extent: Extent) -> Vec<String>
                 lines.extend(change(term, f, graph.cwd(), extent));
             }
         }
+        _ if extent != Extent::Full && title_says_all(term, graph, i) => {}
         (EventType::ToolCall, Action::Run { command, .. }) => {
-            lines.extend(limited(term, command, extent, Tone::Plain, "$ "));
+            lines.extend(words(term, command, extent, Tone::Plain, "$ "));
         }
         (EventType::ToolCall, _) => {
             let text = match &event.tool_input {
@@ -83,24 +85,47 @@ pub fn body(term: &Term, graph: &Graph, i: usize, extent: Extent) -> Vec<String>
                 Some(v) => serde_json::to_string_pretty(v).unwrap_or_default(),
                 None => String::new(),
             };
-            lines.extend(limited(term, &text, extent, Tone::Plain, ""));
+            lines.extend(words(term, &text, extent, Tone::Plain, ""));
         }
-        _ => lines.extend(limited(term, &event.input_text(), extent, Tone::Plain, "")),
+        _ => lines.extend(words(term, &event.input_text(), extent, Tone::Plain, "")),
     }
     if event.is_call() {
-        let output = event.output_text();
-        let tone = if ending(event).is_some() { Tone::Bad } else { Tone::Dim };
-        if !output.trim().is_empty() {
+        let text = if extent == Extent::Full { event.output_text() } else { event.output_body() };
+        let diff_says_it = extent != Extent::Full
+            && matches!(graph.actions[i], Action::Edit(_))
+            && ending(event).is_none()
+            && text.trim().lines().count() == 1;
+        if !text.trim().is_empty() && !diff_says_it {
             let text = if matches!(event.tool_output, Some(serde_json::Value::String(_))) {
-                output.into_owned()
+                text.into_owned()
             } else {
                 event.tool_output.as_ref().and_then(|v| serde_json::to_string_pretty(v).ok()).unwrap_or_default()
             };
-            let tone = if extent == Extent::Full { Tone::Plain } else { tone };
-            lines.extend(limited(term, &text, extent, tone, "  "));
+            let tone = match (extent, ending(event)) {
+                (Extent::Full, _) => Tone::Plain,
+                (_, Some(_)) => Tone::Bad,
+                (_, None) => Tone::Dim,
+            };
+            lines.extend(output(term, &text, extent, tone));
         }
     }
     lines
+}
+
+/// Whether the title holds the whole input: nothing of it is cut, and it has one line.
+fn title_says_all(term: &Term, graph: &Graph, i: usize) -> bool {
+    let event = &graph.events[i];
+    match &graph.actions[i] {
+        Action::Read { .. } | Action::Search { .. } | Action::List { .. } | Action::Poll { .. } => true,
+        Action::Run { command, .. } => fits(command, term.width.saturating_sub(24)),
+        _ if event.is_call() => false,
+        _ => fits(&event.input_text(), term.width.saturating_sub(8)),
+    }
+}
+
+fn fits(text: &str, width: usize) -> bool {
+    let text = text.trim();
+    text.len() <= 4 * width && !text.contains('\n') && super::text::columns(text) <= width
 }
 
 /// The facts about an event, one a line.
@@ -202,26 +227,44 @@ fn change(term: &Term, file: &FileEdit, cwd: Option<&str>, extent: Extent) -> Ve
     lines
 }
 
-/// The first lines of a text, each behind `indent`, and how many more there are.
-fn limited(term: &Term, text: &str, extent: Extent, tone: Tone, indent: &str) -> Vec<String> {
+/// The first lines of an output, cut to the width, each behind `indent`, and how many more there are; all of it, wrapped,
+/// where it is shown in full.
+fn output(term: &Term, text: &str, extent: Extent, tone: Tone) -> Vec<String> {
+    const INDENT: &str = "  ";
+    let Extent::Head(most) = extent else { return words(term, text, extent, tone, INDENT) };
+    let width = term.width.saturating_sub(INDENT.len()).max(20);
+    let mut all = text.trim_end().lines();
+    let shown = all.by_ref().take(most).map(|line| cut(&clean(super::text::head(line, 8 * width)), width));
+    let mut lines: Vec<_> = shown.map(|l| format!("{INDENT}{}", term.paint(tone, &l))).collect();
+    lines.extend(more(term, all.count(), INDENT));
+    lines
+}
+
+/// The first lines of what somebody wrote, wrapped, each behind `indent`, and how many more there are.
+fn words(term: &Term, text: &str, extent: Extent, tone: Tone, indent: &str) -> Vec<String> {
     let most = extent.lines();
     let width = term.width.saturating_sub(indent.len()).max(20);
+    // what cannot be shown need not be wrapped
+    let reach = most.saturating_add(1).saturating_mul(8 * width);
     let mut lines = Vec::new();
     let mut all = text.trim_end().lines();
-    for line in all.by_ref().take(most) {
-        let line = clean(line);
-        if extent == Extent::Full {
-            lines.extend(wrap(&line, width).into_iter().map(|l| format!("{indent}{}", term.paint(tone, &l))));
-            if line.trim().is_empty() {
-                lines.push(String::new());
-            }
-        } else {
-            lines.push(format!("{indent}{}", term.paint(tone, &cut(super::text::head(&line, 4 * width), width))));
+    for line in all.by_ref() {
+        let mut rows = wrap(&clean(super::text::head(line, reach)), width);
+        if rows.is_empty() {
+            rows.push(String::new());
+        }
+        lines.extend(rows.into_iter().map(|l| format!("{indent}{}", term.paint(tone, &l))));
+        if lines.len() >= most {
+            break;
         }
     }
-    let hidden = all.count();
-    if hidden > 0 {
-        lines.push(term.paint(Tone::Dim, &format!("{indent}… {hidden} more lines")));
-    }
+    let hidden = lines.len().saturating_sub(most) + all.count();
+    lines.truncate(most);
+    lines.extend(more(term, hidden, indent));
     lines
+}
+
+fn more(term: &Term, hidden: usize, indent: &str) -> Option<String> {
+    let text = format!("{indent}… {hidden} more line{}", if hidden == 1 { "" } else { "s" });
+    (hidden > 0).then(|| term.paint(Tone::Dim, &text))
 }

@@ -76,8 +76,12 @@ fn path_line(object: &str, width: usize) -> String {
 fn parts(event: &Event, action: &Action, cwd: Option<&str>) -> (String, String, Tone) {
     match &event.event_type {
         EventType::ToolCall => {
-            let name = event.tool_name.clone().unwrap_or_else(|| "call".to_owned());
             let (object, tone) = object(event, action, cwd);
+            // every agent has another name for its shell, and a command needs none
+            let name = match action {
+                Action::Run { command, .. } if !command.trim().is_empty() => "$".to_owned(),
+                _ => event.tool_name.clone().unwrap_or_else(|| "call".to_owned()),
+            };
             (name, object, tone)
         }
         EventType::UserInput => (String::new(), event.input_text().into_owned(), Tone::Prompt),
@@ -202,6 +206,6 @@ mod tests {
         assert_eq!(plain(&call, &edit, Some("/p"), 60), "Edit src/counter.py +2 −1");
         assert_eq!(plain(&call, &edit, Some("/p"), 20), "Edit …unter.py +2 −1");
         let run = Action::Run { command: "pytest -q\n  --x".into(), cwd: None };
-        assert_eq!(plain(&call, &run, None, 60), "Edit pytest -q --x");
+        assert_eq!(plain(&call, &run, None, 60), "$ pytest -q --x");
     }
 }

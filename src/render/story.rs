@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::detail::title;
 use super::label::plain;
-use super::text::{cut, one_line};
+use super::text::cut;
 use super::{Term, Tone};
 use crate::causality::Kind;
 use crate::graph::Graph;
@@ -54,11 +54,11 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
     };
     let words = match kind {
         Kind::Content => "gave what it uses",
-        Kind::Verify => "is checked by it",
-        Kind::Retry => "failed or came out empty, this answers it",
-        Kind::Plan => "was the step before in the plan",
+        Kind::Verify => "made what it checks",
+        Kind::Retry => "went wrong, this answers it",
+        Kind::Plan => "was the step before it",
         Kind::Prompt => "asked for it",
-        Kind::Order => "came before; only the order speaks for it",
+        Kind::Order => "came just before; nothing else speaks for it",
     };
     let tone = if kind == Kind::Order { Tone::Dim } else { Tone::Plain };
     let share = format!("{}%", (r.confidence * 100.0).round());
@@ -67,7 +67,7 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
     match &r.evidence {
         Some(e) if shown.insert((r.event, e.text.clone())) => {
             let place = format!(" ({})", e.place);
-            let text = one_line(&e.text, room.saturating_sub(used + place.len() + 2).max(16));
+            let text = super::cause::evidence(&e.text, room.saturating_sub(used + place.len() + 2).max(16));
             line.push_str(&format!(
                 ": {}{}",
                 term.paint(Tone::Evidence, &format!("“{text}”")),

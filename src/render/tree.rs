@@ -4,7 +4,8 @@
 //! 1. The child with most effects goes on in its parent's column, so a chain runs straight down; the others branch off one
 //!    column to the right, above it. So no tree of n events is deeper than log2 n columns.
 //! 2. A sub-agent always branches off.
-//! 3. Events that are not shown are looked through: what they led to hangs below what led to them.
+//! 3. A person's words begin a tree of their own.
+//! 4. Events that are not shown are looked through: what they led to hangs below what led to them.
 
 use super::label::{ending, label, mark};
 use super::text::{columns, cut};
