@@ -149,7 +149,7 @@ fn reason(e: &serde_json::Error) -> String {
 }
 
 /// Writes the text of `line` to `out` with what no JSON parser takes made harmless; duplicate keys keep their last value.
-fn repair(line: &[u8], out: &mut String) {
+pub(super) fn repair(line: &[u8], out: &mut String) {
     out.clear();
     let text = String::from_utf8_lossy(line);
     let mut fixed = String::with_capacity(text.len());

@@ -84,6 +84,15 @@ impl Transcript {
     }
 }
 
+/// A record that an agent keeps only when it is told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchedOff {
+    /// What is off and what it would prove, ending in a colon: [`SwitchedOff::on`] follows.
+    pub what: String,
+    /// The command or setting that switches it on.
+    pub on: String,
+}
+
 /// Takes the events as they are read. The same `event_id` may come again with what became known later.
 pub type Sink<'a> = &'a mut dyn FnMut(Event);
 
@@ -117,6 +126,11 @@ pub trait Source: Sync {
 
     /// What a tool call of this agent does.
     fn action(&self, event: &Event) -> Action;
+
+    /// Records that the agent would keep if it were told to, and that would prove more than what it keeps now.
+    fn switched_off(&self, _env: &Env) -> Vec<SwitchedOff> {
+        Vec::new()
+    }
 }
 
 /// The source of that name.

@@ -68,6 +68,7 @@ fn section(ctx: &Context, source: &dyn Source) -> Section {
     let present = newest.is_some() || program.is_some();
     findings.extend(hooks::findings(ctx, source.agent(), present));
     if present {
+        findings.extend(source.switched_off(&ctx.env).into_iter().map(|off| Finding::note(off.what).fix(off.on)));
         findings.extend(switched_off(ctx, source.agent()));
     }
     Section { name: source.agent().to_owned(), title: source.title().to_owned(), facts, findings }
