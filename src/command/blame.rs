@@ -1,21 +1,23 @@
 //! `causetrace blame`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::catalog::Catalog;
 use super::context::Context;
 use super::failure::Failure;
+use super::git;
 use super::history::{self, Change};
+use crate::event::Event;
 use crate::query::blame::{Edit, Line, blame};
 use crate::render::{Tone, text};
 
 /// Which event wrote each line that stands in a file now
 ///
-/// Over all sessions of all agents. A line that no recorded event surely wrote is left blank: it was written by hand, by a
-/// shell command, or before.
+/// Over all sessions of all agents. Where no recorded event surely wrote a line (it was written by hand, by a shell command,
+/// or before), git's commit stands there, dim, and below the session that made it, where one did.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file, or lines of it
@@ -49,17 +51,23 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     let (from, to) = range.unwrap_or((1, u64::MAX));
     let wanted: Vec<&Line> = lines.iter().filter(|l| l.number >= from && l.number <= to).collect();
     if wanted.is_empty() && range.is_some() {
-        return Err(Failure::new(format!("{file} has {} lines", lines.len())).into());
+        return Err(Failure::new(format!("{file} has {}", super::count(lines.len(), "line"))).into());
     }
+    let commits = commits(ctx, &path, &wanted);
     if ctx.json {
         let rows: Vec<_> = wanted
             .iter()
             .map(|l| {
                 let c = l.edit.map(|e| &changes[e].event);
+                let (git, by) = commits.get(&l.number).map(|(c, e)| (Some(c), e.as_ref())).unwrap_or_default();
                 json!({
                     "line": l.number, "text": l.text,
                     "event_id": c.map(|e| &e.event_id), "session_id": c.map(|e| &e.session_id),
                     "agent": c.map(|e| &e.agent), "timestamp": c.and_then(|e| e.timestamp),
+                    "git": git.map(|c| json!({
+                        "commit": c.hash, "author": c.author, "time": c.time, "subject": c.subject,
+                        "event_id": by.map(|e| &e.event_id), "session_id": by.map(|e| &e.session_id),
+                    })),
                 })
             })
             .collect();
@@ -70,21 +78,31 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     let digits = lines.len().max(1).to_string().len();
     let mut before = None;
     for l in &wanted {
-        let who = l.edit.map(|e| {
-            let e = &changes[e].event;
-            let when = e.timestamp.map(|t| super::when(t, ctx.now)).unwrap_or_default();
-            format!("{} {} {}", &e.event_id[..e.event_id.len().min(8)], text::pad(&e.agent, 11), text::pad(&when, 12))
-        });
+        let git = commits.get(&l.number).map(|(c, _)| c);
+        let (who, tone) = match (l.edit, git) {
+            (Some(e), _) => {
+                let e = &changes[e].event;
+                let when = e.timestamp.map(|t| super::when(t, ctx.now)).unwrap_or_default();
+                let id = super::short_event(&e.event_id);
+                (format!("{id} {} {}", text::pad(&e.agent, 11), text::pad(&when, 12)), Tone::Evidence)
+            }
+            (None, Some(c)) => {
+                let when = c.time.map(|t| super::when(t, ctx.now)).unwrap_or_default();
+                let author = text::pad(&text::one_line(&c.author, 11), 11);
+                (format!("{} {author} {when}", c.short()), Tone::Dim)
+            }
+            (None, None) => ("unknown".to_owned(), Tone::Dim),
+        };
         // the same event on the lines below is not named again
-        let shown = if before == Some(l.edit) && l.edit.is_some() { String::new() } else { who.unwrap_or_default() };
-        before = Some(l.edit);
+        let shown = if before.as_ref() == Some(&who) { "│" } else { &who };
         let room = term.width.saturating_sub(33 + 1 + digits + 2);
         ctx.out.line(format!(
             "{} {}  {}",
-            term.paint(Tone::Evidence, &text::pad(&text::clean(&shown), 33)),
+            term.paint(tone, &text::pad(&text::clean(shown), 33)),
             term.paint(Tone::Number, &format!("{:>digits$}", l.number)),
             text::cut(&text::clean(&l.text), room.max(20))
         ));
+        before = Some(who);
     }
     let known = wanted.iter().filter(|l| l.edit.is_some()).count();
     ctx.out.line("");
@@ -94,7 +112,32 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         super::count(changes.len(), "recorded edit")
     );
     ctx.out.line(term.paint(Tone::Dim, &text::one_line(&note, term.width)));
+    let mut told: Vec<&str> = Vec::new();
+    for (c, e) in commits.values().filter_map(|(c, e)| Some((c, e.as_ref()?))) {
+        if !told.contains(&c.short()) {
+            told.push(c.short());
+            let id = super::short_event(&e.event_id);
+            let note = format!("commit {} was made by {id} of {}: {}", c.short(), e.agent, c.subject);
+            ctx.out.line(term.paint(Tone::Dim, &text::one_line(&note, term.width)));
+        }
+    }
     Ok(0)
+}
+
+/// For lines that no recorded event wrote, by number: git's commit, and the event that made it.
+fn commits(ctx: &Context, path: &Path, lines: &[&Line]) -> BTreeMap<u64, (git::Commit, Option<Event>)> {
+    let unknown: BTreeSet<u64> = lines.iter().filter(|l| l.edit.is_none()).map(|l| l.number).collect();
+    let (Some(from), Some(to)) = (unknown.first(), unknown.last()) else { return BTreeMap::new() };
+    let mut commits = git::blame(path, *from, *to);
+    commits.retain(|c| unknown.contains(&c.line));
+    let hashes: BTreeSet<String> = commits.iter().map(|c| c.hash.clone()).collect();
+    let made = if hashes.is_empty() {
+        Vec::new()
+    } else {
+        history::commits(ctx, &Catalog::gather(ctx), &hashes.into_iter().collect::<Vec<_>>())
+    };
+    let by = |c: &git::Commit| made.iter().find(|m| c.hash.starts_with(&m.hash)).map(|m| m.event.clone());
+    commits.into_iter().map(|c| (c.line, (c.clone(), by(&c)))).collect()
 }
 
 /// The file and the range of `FILE:12` and `FILE:12-20`.
@@ -110,28 +153,4 @@ fn split(text: &str) -> anyhow::Result<(&str, Option<(u64, u64)>)> {
         return Err(wrong().into());
     }
     Ok((file, Some((from, to))))
-}
-
-/// What git says of a line: commit, author, subject; none outside a repository.
-pub fn commit_of(path: &Path, line: u64) -> Option<String> {
-    let dir = path.parent()?;
-    let range = format!("{line},{line}");
-    let name = path.file_name()?;
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(dir)
-        .args(["--no-optional-locks", "blame", "--porcelain", "-L", &range, "--"])
-        .arg(name)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|o| o.status.success())?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let hash = text.split_whitespace().next()?.get(..10)?.to_owned();
-    if hash.bytes().all(|b| b == b'0') {
-        return Some("not committed yet".to_owned());
-    }
-    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).unwrap_or("").trim().to_owned();
-    Some(format!("commit {hash} by {}: {}", field("author "), field("summary ")))
 }

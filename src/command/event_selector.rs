@@ -59,6 +59,20 @@ pub fn open(ctx: &Context, selector: &str, session: Option<&str>) -> anyhow::Res
     let found = super::session(ctx, session)?;
     let graph = view::graph(found.events);
     view::notes(ctx, &found.problems);
-    let i = find(&graph, event)?;
-    Ok((graph, i))
+    let missing = match find(&graph, event) {
+        Ok(i) => return Ok((graph, i)),
+        Err(e) => e,
+    };
+    // the beginning of an id, as `blame` shows it, names an event of any session
+    let is_id = (6..=36).contains(&event.len()) && event.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if session.is_some() || !is_id {
+        return Err(missing);
+    }
+    match super::history::events_with_prefix(ctx, event).as_slice() {
+        [] => Err(missing),
+        [(session, id)] => open(ctx, id, Some(session)),
+        many => Err(Failure::new(format!("{} events begin with {event:?}", many.len()))
+            .hint(format!("give more of the id: {}", many.iter().take(4).map(|m| &*m.1).collect::<Vec<_>>().join(" ")))
+            .into()),
+    }
 }

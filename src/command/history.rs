@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use rayon::prelude::*;
 
 use super::catalog::Catalog;
@@ -17,6 +18,8 @@ use crate::store::read_file;
 pub struct Change {
     /// The event.
     pub event: Event,
+    /// Where it ran.
+    cwd: Option<String>,
     /// What it did to the file.
     pub edit: FileEdit,
 }
@@ -54,11 +57,39 @@ pub fn is_file(path: &str, cwd: Option<&str>, file: &Path) -> bool {
     }
 }
 
-/// All changes of a file, in the order of time.
+/// Names that a file had before, followed back at most.
+const NAMES: usize = 8;
+
+/// All changes of a file, in the order of time; those made under an earlier name too, up to the change that renamed it.
 pub fn changes(ctx: &Context, catalog: &Catalog, file: &Path) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    let mut name: Option<(PathBuf, Option<DateTime<Utc>>)> = Some((file.to_owned(), None));
+    for _ in 0..NAMES {
+        let Some((file, until)) = name.take() else { break };
+        let mut found = changes_of_name(ctx, catalog, &file);
+        found.retain(|c| until.is_none_or(|u| c.event.timestamp.is_some_and(|t| t < u)));
+        let moved = |c: &Change| c.edit.moved_to.is_some() && !is_file(&c.edit.path, c.cwd.as_deref(), &file);
+        // what was done to a file of this name before it was moved here was done to another
+        if let Some(at) = found.iter().rposition(moved) {
+            found.drain(..at);
+            let before = absolute(&found[0].edit.path, Path::new(found[0].cwd.as_deref().unwrap_or("/")));
+            name = found[0].event.timestamp.map(|t| (before, Some(t)));
+        }
+        found.append(&mut all);
+        all = found;
+    }
+    all
+}
+
+fn changes_of_name(ctx: &Context, catalog: &Catalog, file: &Path) -> Vec<Change> {
     let found = graphs(ctx, catalog, file.file_name().and_then(|n| n.to_str()).unwrap_or("")).flat_map_iter(|graph| {
         let edits = blame::edits_of(&graph, &|path, cwd| is_file(path, cwd.or(graph.cwd()), file));
-        edits.into_iter().map(move |(i, edit)| Change { event: graph.events[i].clone(), edit }).collect::<Vec<_>>()
+        let change = |(i, edit): (usize, FileEdit)| {
+            let event = graph.events[i].clone();
+            let cwd = event.cwd.clone().or_else(|| graph.cwd().map(str::to_owned));
+            Change { event, cwd, edit }
+        };
+        edits.into_iter().map(change).collect::<Vec<_>>()
     });
     let mut all: Vec<Change> = found.collect();
     all.sort_by(|a, b| (a.event.timestamp, &a.event.session_id).cmp(&(b.event.timestamp, &b.event.session_id)));
@@ -81,6 +112,56 @@ pub fn removals(ctx: &Context, catalog: &Catalog, text: &str, file: Option<&Path
     let mut all: Vec<Removal> = found.collect();
     all.sort_by(|a, b| (b.event.timestamp, &b.event.session_id).cmp(&(a.event.timestamp, &a.event.session_id)));
     all
+}
+
+/// A call that made a git commit.
+pub struct Commit {
+    /// What the hash that was asked for begins with.
+    pub hash: String,
+    /// The call.
+    pub event: Event,
+}
+
+/// The calls that made these commits: by the hash that the agent recorded, or by what `git commit` printed. Hashes of at least
+/// seven digits.
+pub fn commits(ctx: &Context, catalog: &Catalog, hashes: &[String]) -> Vec<Commit> {
+    let short: Vec<&str> = hashes.iter().filter_map(|h| h.get(..7)).collect();
+    // hexadecimal digits only, so the pattern is as it is meant; one pass over a file for all of them
+    let hex = |h: &&&str| h.bytes().all(|b| b.is_ascii_hexdigit());
+    let pattern = short.iter().filter(hex).copied().collect::<Vec<_>>().join("|");
+    let Ok(any) = regex::bytes::Regex::new(&pattern) else { return Vec::new() };
+    let files: Vec<PathBuf> = catalog.summaries().iter().map(|s| ctx.store.path(&s.session_id)).collect();
+    let made_by = |e: &Event| {
+        let recorded = e.extra.get("commit").and_then(serde_json::Value::as_str);
+        let commits = crate::query::commits(&source::action(e));
+        let printed = e.output_text().into_owned();
+        let said = |h: &str| commits && printed.lines().any(|l| l.starts_with('[') && l.contains(h));
+        short.iter().find(|h| recorded.is_some_and(|c| c.starts_with(**h)) || said(h)).map(|h| (*h).to_owned())
+    };
+    let found = files.into_par_iter().flat_map_iter(|path| {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let inside = any.is_match(&bytes);
+        drop(bytes);
+        let events = if inside { read_file(&path).map(|s| s.events).unwrap_or_default() } else { Vec::new() };
+        events.into_iter().filter_map(|event| made_by(&event).map(|hash| Commit { hash, event }))
+    });
+    found.collect()
+}
+
+/// The stored events whose id begins with `prefix`: their sessions and whole ids, at most a few.
+pub fn events_with_prefix(ctx: &Context, prefix: &str) -> Vec<(String, String)> {
+    let needle = format!("\"event_id\":\"{prefix}");
+    let found = ctx.store.files().into_par_iter().flat_map_iter(|path| {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        if memchr::memmem::find(&bytes, needle.as_bytes()).is_none() {
+            return Vec::new();
+        }
+        drop(bytes);
+        let events = read_file(&path).map(|s| s.events).unwrap_or_default();
+        let named = events.into_iter().filter(|e| e.event_id.starts_with(prefix));
+        named.map(|e| (e.session_id, e.event_id)).collect::<Vec<_>>()
+    });
+    found.collect()
 }
 
 /// The graphs, without causes, of stored sessions whose file holds a word.

@@ -12,6 +12,7 @@ mod event_selector;
 mod export;
 mod failure;
 mod filter;
+mod git;
 mod graph;
 mod history;
 pub mod hook;
@@ -154,6 +155,12 @@ fn session(ctx: &Context, selector: Option<&str>) -> anyhow::Result<Session> {
 /// The beginning of a session id: enough to be told apart and to be typed.
 fn short_id(id: &str) -> &str {
     let end = id.char_indices().nth(13).map_or(id.len(), |(i, _)| i);
+    &id[..end]
+}
+
+/// The beginning of an event id, as `blame` shows it: enough to be told apart and to be typed.
+fn short_event(id: &str) -> &str {
+    let end = id.char_indices().nth(8).map_or(id.len(), |(i, _)| i);
     &id[..end]
 }
 

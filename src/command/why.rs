@@ -7,7 +7,7 @@ use serde_json::json;
 use super::catalog::Catalog;
 use super::context::Context;
 use super::failure::Failure;
-use super::{blame, event_selector, history, view};
+use super::{blame, event_selector, git, history, view};
 use crate::graph::Graph;
 use crate::query::why::{Options, why};
 use crate::render::{Tone, story, text};
@@ -159,41 +159,36 @@ fn find_line(ctx: &Context, file: &str, number: u64) -> anyhow::Result<(Graph, u
         .and_then(|n| lines.get(n.checked_sub(1)?))
         .ok_or_else(|| Failure::new(format!("{file} has no line {number}: it has {}", lines.len())))?;
     let Some(change) = line.edit.and_then(|e| changes.get(e)) else {
-        let commit = blame::commit_of(&path, number).map(|c| format!("; git says: {c}")).unwrap_or_default();
-        return Err(Failure::new(format!("no recorded event wrote {file}:{number}{commit}"))
-            .hint("it was written by hand, by a shell command, or before agents were recorded")
-            .into());
+        let failure = Failure::new(format!("no recorded event surely wrote {file}:{number}"));
+        let by_hand = "it was written by hand, by a shell command, or before agents were recorded";
+        let Some(commit) = git::blame(&path, number, number).into_iter().next() else {
+            return Err(failure.hint(by_hand).into());
+        };
+        let mut catalog = Catalog::gather(ctx);
+        catalog.sync_all(ctx);
+        let made = history::commits(ctx, &catalog, std::slice::from_ref(&commit.hash)).into_iter().next();
+        let hint = match made {
+            Some(m) => format!(
+                "git: {commit}; {} made that commit: causetrace why {}",
+                m.event.agent,
+                super::short_event(&m.event.event_id)
+            ),
+            None => format!("git: {commit}; {by_hand}"),
+        };
+        return Err(failure.hint(hint).into());
     };
     let about = format!("“{}” ({file}:{number}) was written by", line.text.trim());
     let (graph, i) = open(ctx, &change.event.session_id, &change.event.event_id)?;
     Ok((graph, i, Some(about)))
 }
 
-/// The call whose output names a commit that it made.
+/// The call that made a commit.
 fn find_commit(ctx: &Context, hash: &str) -> Option<anyhow::Result<(Graph, usize, Option<String>)>> {
     let mut catalog = Catalog::gather(ctx);
     catalog.sync_all(ctx);
-    let short = &hash[..7];
-    for s in catalog.summaries() {
-        let path = ctx.store.path(&s.session_id);
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        if memchr::memmem::find(&bytes, short.as_bytes()).is_none() {
-            continue;
-        }
-        let Ok(Some(stored)) = ctx.store.read(&s.session_id) else { continue };
-        let made = stored.events.iter().find(|e| {
-            let recorded =
-                e.extra.get("commit").and_then(serde_json::Value::as_str).is_some_and(|c| c.starts_with(short));
-            let says =
-                |e: &crate::event::Event| e.output_text().lines().any(|l| l.starts_with('[') && l.contains(short));
-            recorded || crate::query::commits(&crate::source::action(e)) && says(e)
-        });
-        if let Some(e) = made {
-            let about = Some(format!("commit {hash} was made by"));
-            return Some(open(ctx, &e.session_id, &e.event_id).map(|(g, i)| (g, i, about)));
-        }
-    }
-    None
+    let made = history::commits(ctx, &catalog, &[hash.to_owned()]).into_iter().next()?;
+    let about = Some(format!("commit {hash} was made by"));
+    Some(open(ctx, &made.event.session_id, &made.event.event_id).map(|(g, i)| (g, i, about)))
 }
 
 /// Whether a file exists: a hint for commands that take one.

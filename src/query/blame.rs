@@ -33,7 +33,8 @@ pub struct Line {
     pub edit: Option<usize>,
 }
 
-/// The successful edits of a file in a graph, in causal order: their events and changes.
+/// The successful edits of a file in a graph, in causal order: their events and changes. Those that moved the file to another
+/// name are of the file that it was.
 pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<(usize, FileEdit)> {
     let mut out = Vec::new();
     for (i, e) in graph.events.iter().enumerate() {
@@ -63,8 +64,7 @@ pub fn blame(content: &str, edits: &[Edit]) -> Vec<Line> {
     let now: Vec<&str> = content.lines().collect();
     let mut wrote: Vec<Option<usize>> = vec![None; now.len()];
     // the file as it was before the edits taken back so far: text, and which present line it is
-    let mut then: Vec<(String, Option<usize>)> =
-        now.iter().enumerate().map(|(i, l)| ((*l).to_owned(), Some(i))).collect();
+    let mut then: Then = now.iter().enumerate().map(|(i, l)| ((*l).to_owned(), Some(i))).collect();
     for edit in edits.iter().rev() {
         match edit.change.change {
             Change::Delete => break,
@@ -85,13 +85,22 @@ pub fn blame(content: &str, edits: &[Edit]) -> Vec<Line> {
     now.iter().enumerate().map(line).collect()
 }
 
+/// Lines of the file on the way back: text, and which present line each is.
+type Then = Vec<(String, Option<usize>)>;
+
 /// Attributes what an edit added and puts back what it replaced.
-fn take_back(then: &mut Vec<(String, Option<usize>)>, hunk: &Hunk, id: usize, wrote: &mut [Option<usize>]) {
-    let after: Vec<&str> = hunk.after.lines().collect();
-    let Some(at) = place(then, &after, hunk.line) else { return };
-    let before: Vec<&str> = hunk.before.lines().collect();
+fn take_back(then: &mut Then, hunk: &Hunk, id: usize, wrote: &mut [Option<usize>]) {
+    let whole = (hunk.before.lines().map(str::to_owned).collect(), hunk.after.lines().map(str::to_owned).collect());
+    let (before, after): (Vec<String>, Vec<String>) = whole;
+    let (at, before, after) = match place(then, &after, hunk.line) {
+        Some(at) => (at, before, after),
+        None => match place_within(then, hunk) {
+            Some(found) => found,
+            None => return,
+        },
+    };
     let kept = kept(&before, &after);
-    let mut old: Vec<(String, Option<usize>)> = before.iter().map(|l| ((*l).to_owned(), None)).collect();
+    let mut old: Then = before.into_iter().map(|l| (l, None)).collect();
     for (j, from) in kept.iter().enumerate() {
         let present = then[at + j].1;
         match from {
@@ -106,29 +115,40 @@ fn take_back(then: &mut Vec<(String, Option<usize>)>, hunk: &Hunk, id: usize, wr
     then.splice(at..at + after.len(), old);
 }
 
-/// Where a block stands: the only place, or of several the one at the recorded line. A block of a single trivial line is found
-/// nowhere.
-fn place(then: &[(String, Option<usize>)], block: &[&str], line: Option<u64>) -> Option<usize> {
+/// Where a block of whole lines stands: the only place, or of several the one at the recorded line. A block of trivial lines
+/// is found nowhere.
+fn place(then: &Then, block: &[String], line: Option<u64>) -> Option<usize> {
     if block.is_empty() || block.len() > then.len() || !block.iter().any(|l| is_telling(l)) {
         return None;
     }
-    // the first and last line of an edit may be parts of lines: they count where they stand at the edge
-    let fits = |at: usize| block.iter().enumerate().all(|(j, l)| then[at + j].0 == *l);
-    let mut found = None;
-    for at in 0..=then.len() - block.len() {
-        if fits(at) {
-            if line == Some(at as u64 + 1) {
-                return Some(at);
-            }
-            if found.is_some() {
-                // a later recorded line may still decide
-                let exact = line.and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_sub(1));
-                return exact.filter(|n| *n + block.len() <= then.len() && fits(*n));
-            }
-            found = Some(at);
-        }
+    let fits = |at: usize| block.iter().zip(&then[at..]).all(|(l, (text, _))| l == text);
+    let recorded = line.and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_sub(1));
+    if let Some(at) = recorded.filter(|at| at + block.len() <= then.len() && fits(*at)) {
+        return Some(at);
     }
-    found
+    let mut places = (0..=then.len() - block.len()).filter(|at| fits(*at));
+    places.next().filter(|_| places.next().is_none())
+}
+
+/// Where the text that an edit left stands, if it begins or ends within a line and stands once: the first line, and the lines
+/// before and after the edit made whole.
+fn place_within(then: &Then, hunk: &Hunk) -> Option<(usize, Vec<String>, Vec<String>)> {
+    // a short word may stand once by chance
+    if hunk.after.bytes().filter(u8::is_ascii_alphanumeric).count() < 6 {
+        return None;
+    }
+    let text: String = then.iter().flat_map(|(l, _)| [l.as_str(), "\n"]).collect();
+    let mut places = memchr::memmem::find_iter(text.as_bytes(), hunk.after.as_bytes());
+    let begin = places.next().filter(|_| places.next().is_none())?;
+    let end = begin + hunk.after.len();
+    let head = text[..begin].rfind('\n').map_or(0, |n| n + 1);
+    // an edit that ends with a line's end does not touch the next line, unless it joined or split lines there
+    let closed = hunk.after.ends_with('\n') && (hunk.before.ends_with('\n') || hunk.before.is_empty() && head == begin);
+    let tail = if closed { end } else { text[end..].find('\n').map_or(text.len(), |n| end + n) };
+    let at = text[..head].bytes().filter(|b| *b == b'\n').count();
+    let lines = |t: &str| t.lines().map(str::to_owned).collect::<Vec<_>>();
+    let before = format!("{}{}{}", &text[head..begin], hunk.before, &text[end..tail]);
+    Some((at, lines(&before), lines(&text[head..tail])))
 }
 
 fn is_telling(line: &str) -> bool {
@@ -136,10 +156,10 @@ fn is_telling(line: &str) -> bool {
 }
 
 /// For each line of `after`, the line of `before` that it is, where it was kept.
-fn kept(before: &[&str], after: &[&str]) -> Vec<Option<usize>> {
+fn kept<S: AsRef<str>>(before: &[S], after: &[S]) -> Vec<Option<usize>> {
     let mut input = InternedInput::default();
-    input.update_before(before.iter().copied());
-    input.update_after(after.iter().copied());
+    input.update_before(before.iter().map(AsRef::as_ref));
+    input.update_after(after.iter().map(AsRef::as_ref));
     let mut diff = Diff::compute(Algorithm::Histogram, &input);
     diff.postprocess_no_heuristic(&input);
     let mut map = vec![None; after.len()];
@@ -162,7 +182,7 @@ fn kept(before: &[&str], after: &[&str]) -> Vec<Option<usize>> {
 }
 
 /// Attributes lines that a whole write left and that still stand: all where nothing changed, else runs with a telling line.
-fn take_write(then: &[(String, Option<usize>)], content: &str, id: usize, wrote: &mut [Option<usize>]) {
+fn take_write(then: &Then, content: &str, id: usize, wrote: &mut [Option<usize>]) {
     let written: Vec<&str> = content.lines().collect();
     let present: Vec<&str> = then.iter().map(|(l, _)| l.as_str()).collect();
     let map = kept(&written, &present);
@@ -210,6 +230,23 @@ mod tests {
         ];
         let now = "fn one() {}\nfn two() {\n    better();\n}\nfn three() {}\n";
         assert_eq!(who(now, &edits), [Some(1), Some(2), Some(3), Some(2), Some(1)]);
+    }
+
+    #[test]
+    fn parts_of_lines_are_found_where_they_stand_once() {
+        // a rename within a line: the line is the edit's, as with git
+        assert_eq!(who("x = new_name(1)\ny = 2\n", &[edit(1, "old_name(", "new_name(")]), [Some(1), None]);
+        assert_eq!(who("new_name(new_name(1))\n", &[edit(1, "old_name(", "new_name(")]), [None]);
+        // what the earlier edit wrote around the part is still its own
+        let edits = [edit(1, "pass", "a = 1\n    b = compute(a)\n    return b"), edit(2, "compute", "recompute")];
+        assert_eq!(
+            who("def f():\n    a = 1\n    b = recompute(a)\n    return b\n", &edits),
+            [None, Some(1), Some(2), Some(1)]
+        );
+        // whole lines with their end, put in front of a line that stays
+        assert_eq!(who("import os\nimport sys\n", &[edit(1, "", "import os\n")]), [Some(1), None]);
+        // two lines made one
+        assert_eq!(who("first second\nlast\n", &[edit(1, "first\n", "first ")]), [Some(1), None]);
     }
 
     #[test]
