@@ -83,7 +83,7 @@ impl Session {
         let n = self.lines.len();
         let before = n.checked_sub(1).map(|p| format!("{}-{p}", self.id));
         let common = json!({"parentUuid": before, "uuid": format!("{}-{n}", self.id), "sessionId": self.id, "version": "2.1.197",
-            "cwd": self.cwd, "timestamp": format!("2026-01-{:02}T10:{:02}:{:02}.000Z", self.day, n / 60, n % 60), "isSidechain": false});
+            "cwd": self.cwd, "timestamp": format!("2025-01-{:02}T10:{:02}:{:02}.000Z", self.day, n / 60, n % 60), "isSidechain": false});
         record.as_object_mut().unwrap().extend(common.as_object().unwrap().clone());
         self.lines.push(record);
     }
@@ -138,6 +138,9 @@ fn story() -> Machine {
     s.edit("total.py", "    del items[0]\n", "");
     s.call("Bash", &json!({"command": "python3 -m pytest tests/test_total.py"}), "1 passed", false);
     s.edit("total.py", "sum(items)", "sum(items, start=0)");
+    // a person's change that goes into the agent's commit
+    let text = fs::read_to_string(&path).unwrap();
+    m.write("total.py", &text.replace("sorted(items)", "list(items)"));
     m.git(&["commit", "-q", "-a", "-m", "Totals hold all items"]);
     let hash = m.git(&["rev-parse", "--short=7", "HEAD"]);
     let said = format!("[main {hash}] Totals hold all items\n 1 file changed, 1 insertion(+), 2 deletions(-)");
@@ -185,8 +188,8 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
     let text = named.fold(text, |t, (hash, name)| t.replace(&hash[..8], name));
     expect![[r#"
         <1st...> Ann Example 2025-11-03   1  def total(items):
-        │                                 2      items = sorted(items)
-        24daf119 claude-code Jan 05 10:00 3      return sum(items, start=0)
+        <2nd...> Ann Example 2025-11-03   2      items = list(items)
+        24daf119 claude-code 2025-01-05   3      return sum(items, start=0)
         <1st...> Ann Example 2025-11-03   4
         │                                 5
         unknown                           6  # by hand
@@ -194,6 +197,7 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
         │                                 8      return total(items) / len(items)
 
         1 of 8 lines by 2 recorded edits; `causetrace why total.py:LINE` tells why
+        commit <2nd...> was made by 6ecd129a of claude-code: Totals hold all items
     "#]]
     .assert_eq(&text);
     m.check(
@@ -218,7 +222,10 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
             2 ◆ The totals on the invoices are too low. Please fix that.
         "#]],
     );
-    // negative control: no agent wrote it
+    // negative controls: a person's lines, one of them in a commit that the agent made
+    let text = m.run(&["why", "total.py:2"]);
+    assert!(text.starts_with("error: no recorded event surely wrote total.py:2\n"), "{text}");
+    assert!(text.contains("claude-code made that commit: causetrace why "), "{text}");
     let text = m.run(&["why", "total.py:6"]);
     assert!(
         text.starts_with("error: no recorded event surely wrote total.py:6\n") && text.ends_with("[exit 1]\n"),
