@@ -61,7 +61,14 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     row("inferred", s.inferred.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
     row("causes a call", s.fan_in.iter().map(|(k, n)| format!("{n}× {k}")).collect::<Vec<_>>().join(", "));
     let dead_time = s.dead_ms.map(|ms| format!(", {}", super::duration(i64::try_from(ms).unwrap_or(i64::MAX))));
-    row("led nowhere", format!("{} of {calls} calls{}", s.dead.len(), dead_time.unwrap_or_default()));
+    let dead_tokens = s.dead_tokens.map(|t| format!(", {} tokens written for them", t.output));
+    let spent = dead_time.unwrap_or_default() + &dead_tokens.unwrap_or_default();
+    row("led nowhere", format!("{} of {calls} calls{spent}", s.dead.len()));
+    let numbers: Vec<_> = s.guessed.iter().take(8).map(|i| format!("#{}", i + 1)).collect();
+    let more = if s.guessed.len() > numbers.len() { " …" } else { "" };
+    if !numbers.is_empty() {
+        row("guessed", format!("{}: {}{more}", super::count(s.guessed.len(), "file name"), numbers.join(" ")));
+    }
     ctx.out.line("");
     let width = s.tools.iter().map(|t| text::columns(&t.name)).max().unwrap_or(4).clamp(4, 32);
     ctx.out.line(term.paint(Tone::Dim, &format!("{}  calls  failed      time", text::pad("tool", width))));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::impact::{Effect, effect};
-use crate::causality::Kind;
-use crate::event::{EventType, Status};
+use crate::action::Action;
+use crate::event::{EventType, Status, Usage};
 use crate::graph::Graph;
 
 /// Calls of one tool.
@@ -69,6 +69,10 @@ pub struct Stats {
     pub dead: Vec<usize>,
     /// Their recorded time in milliseconds; none where none was recorded.
     pub dead_ms: Option<u64>,
+    /// Tokens of the responses that made only such calls; none where none were recorded.
+    pub dead_tokens: Option<Tokens>,
+    /// Calls that look into a file whose name nothing before them shows: no prompt, no output, no earlier input.
+    pub guessed: Vec<usize>,
     /// The same call with the same result.
     pub loops: Vec<Loop>,
 }
@@ -84,11 +88,7 @@ pub fn stats(graph: &Graph) -> Stats {
             responses.insert((t, &e.agent_id, &e.session_id));
         }
         if let Some(u) = e.usage {
-            let t = s.tokens.get_or_insert_default();
-            t.input += u.input.unwrap_or(0);
-            t.output += u.output.unwrap_or(0);
-            t.cache_read += u.cache_read.unwrap_or(0);
-            t.cache_write += u.cache_write.unwrap_or(0);
+            s.tokens.get_or_insert_default().add(u);
         }
         s.proven += graph.parents[i].len();
         if e.is_call() {
@@ -112,10 +112,19 @@ pub fn stats(graph: &Graph) -> Stats {
     for &i in &s.dead {
         s.dead_ms = add(s.dead_ms, graph.events[i].duration_ms);
     }
+    s.dead_tokens = dead_tokens(graph, &s.dead);
+    s.guessed = guessed(graph);
     s.loops = loops(graph);
-    let order = s.inferred.get(Kind::Order.as_str()).copied();
-    debug_assert!(order.is_none_or(|n| n > 0));
     s
+}
+
+impl Tokens {
+    fn add(&mut self, u: Usage) {
+        self.input += u.input.unwrap_or(0);
+        self.output += u.output.unwrap_or(0);
+        self.cache_read += u.cache_read.unwrap_or(0);
+        self.cache_write += u.cache_write.unwrap_or(0);
+    }
 }
 
 fn failed(status: Option<Status>, exit_code: Option<i64>) -> bool {
@@ -158,6 +167,62 @@ fn dead(graph: &Graph) -> Vec<usize> {
         }
     }
     (0..n).filter(|i| graph.events[*i].is_call() && !lasting[*i]).collect()
+}
+
+/// Tokens of responses all of whose calls led nowhere.
+fn dead_tokens(graph: &Graph, dead: &[usize]) -> Option<Tokens> {
+    type Response<'a> = (&'a str, Option<&'a str>, &'a str);
+    let response = |i: usize| -> Option<Response<'_>> {
+        let e = &graph.events[i];
+        Some((e.turn_id.as_deref()?, e.agent_id.as_deref(), &e.session_id))
+    };
+    let mut live: HashMap<Response<'_>, bool> = HashMap::new();
+    for i in (0..graph.events.len()).filter(|i| graph.events[*i].is_call()) {
+        if let Some(r) = response(i) {
+            *live.entry(r).or_default() |= dead.binary_search(&i).is_err();
+        }
+    }
+    let mut sum: Option<Tokens> = None;
+    for (i, e) in graph.events.iter().enumerate() {
+        if let (Some(u), Some(false)) = (e.usage, response(i).and_then(|r| live.get(&r))) {
+            sum.get_or_insert_default().add(u);
+        }
+    }
+    sum
+}
+
+/// Calls that look into a file of whose name nothing before them tells.
+fn guessed(graph: &Graph) -> Vec<usize> {
+    let looked = |i: usize| {
+        let path = match &graph.actions[i] {
+            Action::Read { path, .. } => path,
+            Action::Search { path: Some(path), .. } | Action::List { path: Some(path), .. } => path,
+            _ => return None,
+        };
+        path.rsplit(['/', '\\']).next().filter(|name| name.len() > 2)
+    };
+    let names: HashSet<&str> = (0..graph.events.len()).filter_map(looked).collect();
+    // one pass over all texts finds where each name stands first
+    let all = names.iter().map(|n| regex::escape(n)).collect::<Vec<_>>().join("|");
+    let Ok(any) = regex::bytes::RegexBuilder::new(&all).unicode(false).size_limit(64 << 20).build() else {
+        return Vec::new();
+    };
+    let mut known: HashSet<&str> = HashSet::new();
+    let mut guessed = Vec::new();
+    for (i, e) in graph.events.iter().enumerate() {
+        if looked(i).is_some_and(|name| !known.contains(name)) {
+            guessed.push(i);
+        }
+        // what the agent says by itself shows nothing to it
+        let told = !matches!(e.event_type, EventType::Message | EventType::Reasoning);
+        if told && known.len() < names.len() {
+            for text in [e.input_text(), e.output_text()] {
+                let found = any.find_iter(text.as_bytes()).filter_map(|m| std::str::from_utf8(m.as_bytes()).ok());
+                known.extend(found.filter_map(|name| names.get(name)));
+            }
+        }
+    }
+    guessed
 }
 
 fn loops(graph: &Graph) -> Vec<Loop> {
