@@ -31,7 +31,7 @@ pub struct Args {
     /// The session of the event
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
-    /// At most N steps back
+    /// All causes up to N steps back (left out: those that bear most on it)
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
     /// Only the primary cause of each step
@@ -64,7 +64,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
             .iter()
             .map(|s| json!({"number": s.event + 1, "weight": s.weight, "event": events[s.event]}))
             .collect();
-        ctx.out.json(&json!({"about": about, "steps": steps, "left_out": told.left_out}))?;
+        ctx.out.json(&json!({"about": about, "steps": steps, "left_out": told.left_out.len()}))?;
         return Ok(0);
     }
     let term = ctx.out.term;

@@ -246,7 +246,7 @@ mod tests {
         // whole lines with their end, put in front of a line that stays
         assert_eq!(who("import os\nimport sys\n", &[edit(1, "", "import os\n")]), [Some(1), None]);
         // two lines made one
-        assert_eq!(who("first second\nlast\n", &[edit(1, "first\n", "first ")]), [Some(1), None]);
+        assert_eq!(who("the first second\nlast\n", &[edit(1, "the first\n", "the first ")]), [Some(1), None]);
     }
 
     #[test]

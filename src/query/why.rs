@@ -1,20 +1,19 @@
 //! The backward slice of an event as a story: what led to it, and what led to that, to the prompt.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use serde::Serialize;
 
 use crate::causality::{Evidence, Kind};
-use crate::event::EventType;
 use crate::graph::Graph;
 
-/// Steps told at most; of a longer slice those that bear most on the event.
-const MOST: usize = 24;
+/// Steps told where no depth is asked for; of a longer slice those that bear most on the event.
+const MOST: usize = 16;
 
 /// What of the slice is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// At most so many steps back.
+    /// So many steps back, and all of them; where none is given, those that bear most on the event.
     pub depth: Option<usize>,
     /// Only the primary cause of each step.
     pub primary: bool,
@@ -55,8 +54,8 @@ pub struct Step {
 pub struct Story {
     /// The steps, the event asked about first, then back in time.
     pub steps: Vec<Step>,
-    /// Events of the slice that are not told.
-    pub left_out: usize,
+    /// Events of the slice that are not told, in order.
+    pub left_out: Vec<usize>,
 }
 
 /// The story of an event.
@@ -65,20 +64,18 @@ pub fn why(graph: &Graph, event: usize, options: Options) -> Story {
     let mut weight: BTreeMap<usize, f32> = BTreeMap::new();
     let mut heap: BinaryHeap<(Weight, usize, usize)> = BinaryHeap::new();
     heap.push((Weight(1.0), event, 0));
-    let mut told: Vec<usize> = Vec::new();
-    let mut reached = 0usize;
+    let mut told: BTreeSet<usize> = BTreeSet::new();
+    let most = if options.depth.is_some() { usize::MAX } else { MOST };
     while let Some((Weight(w), i, depth)) = heap.pop() {
         if weight.contains_key(&i) {
             continue;
         }
         weight.insert(i, w);
-        reached += 1;
-        let prompt = graph.events[i].event_type == EventType::UserInput;
-        if told.len() < MOST || prompt && told.len() < MOST + 4 {
-            told.push(i);
-        }
         // a prompt is where a story begins; what was answered before it is another
         let begins = i != event && !options.proven && graph.is_persons(i);
+        if told.len() < most && !begins {
+            told.insert(i);
+        }
         if begins || options.depth.is_some_and(|d| depth >= d) {
             continue;
         }
@@ -86,18 +83,24 @@ pub fn why(graph: &Graph, event: usize, options: Options) -> Story {
             heap.push((Weight(w * r.confidence.max(0.05)), r.event, depth + 1));
         }
     }
-    told.sort_unstable_by(|a, b| b.cmp(a));
+    // a prompt is told where a step that is told answers it
+    let asked = |i: &usize| reasons(graph, *i, options).into_iter().map(|r| r.event);
+    let prompts: Vec<usize> =
+        told.iter().flat_map(asked).filter(|p| graph.is_persons(*p) && weight.contains_key(p)).collect();
+    told.extend(prompts);
     // the event itself comes first even where the clock of a cause is later
-    told.retain(|i| *i != event);
-    told.insert(0, event);
-    let steps = told.iter().map(|i| {
+    told.remove(&event);
+    let order: Vec<usize> = std::iter::once(event).chain(told.iter().rev().copied()).collect();
+    told.insert(event);
+    let steps = order.iter().map(|i| {
         let mut reasons = reasons(graph, *i, options);
         for r in &mut reasons {
             r.told = told.contains(&r.event);
         }
         Step { event: *i, weight: weight.get(i).copied().unwrap_or(1.0), reasons }
     });
-    Story { steps: steps.collect(), left_out: reached.saturating_sub(told.len()) }
+    let left_out = weight.keys().copied().filter(|i| !told.contains(i)).collect();
+    Story { steps: steps.collect(), left_out }
 }
 
 fn reasons(graph: &Graph, i: usize, options: Options) -> Vec<Reason> {

@@ -8,6 +8,7 @@ use super::text::cut;
 use super::{Term, Tone};
 use crate::causality::Kind;
 use crate::graph::Graph;
+use crate::query::impact::{self, Effect};
 use crate::query::why::{Reason, Story};
 
 /// The lines of a story: each step with its reasons and their evidence. Evidence that was shown is not repeated.
@@ -23,22 +24,54 @@ pub fn story(term: &Term, graph: &Graph, story: &Story, reverse: bool) -> Vec<St
             lines.push(String::new());
         }
         lines.push(title(term, graph, step.event));
-        for r in &step.reasons {
-            lines.push(format!("    {}", reason(term, graph, r, &mut shown)));
+        for together in folded(&step.reasons) {
+            lines.push(format!("    {}", reason(term, graph, &together, &mut shown)));
         }
     }
-    if story.left_out > 0 {
-        let text =
-            format!("… and {} more steps that bear less on it (--depth and --primary narrow the view)", story.left_out);
+    if !story.left_out.is_empty() {
+        let text = format!("… and {} further back (--depth N tells all of N steps)", counted(graph, &story.left_out));
         lines.push(String::new());
         lines.push(term.paint(Tone::Dim, &cut(&text, term.width)));
     }
     lines
 }
 
-/// One reason: how it led here, how sure that is, the evidence, and the cause where it is not told as a step of its own.
-fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, String)>) -> String {
-    let number = term.paint(Tone::Number, &format!("#{}", r.event + 1));
+/// Reasons that say the same, together: edits that one check verifies need one line.
+fn folded(reasons: &[Reason]) -> Vec<Vec<&Reason>> {
+    let mut all: Vec<Vec<&Reason>> = Vec::new();
+    for r in reasons {
+        let alike = |group: &&mut Vec<&Reason>| r.kind == Some(Kind::Verify) && group[0].kind == r.kind;
+        match all.iter_mut().find(alike) {
+            Some(group) => group.push(r),
+            None => all.push(vec![r]),
+        }
+    }
+    all
+}
+
+/// Events by what they are: `3 prompts, 12 edits, 30 other calls`.
+fn counted(graph: &Graph, events: &[usize]) -> String {
+    let count = |effect: Effect| events.iter().filter(|i| impact::effect(graph, **i) == effect).count();
+    let kinds = [
+        (count(Effect::Edit), "edit"),
+        (count(Effect::Commit), "commit"),
+        (count(Effect::Call), "other call"),
+        (count(Effect::Answer) + count(Effect::Other), "prompt or message"),
+    ];
+    let said = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, what)| match (n, *what) {
+        (1, what) => format!("1 {what}"),
+        (n, "prompt or message") => format!("{n} prompts or messages"),
+        (n, what) => format!("{n} {what}s"),
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// Reasons that say the same: how they led here, how sure that is, the evidence, and the cause where it is not told as a step
+/// of its own.
+fn reason(term: &Term, graph: &Graph, all: &[&Reason], shown: &mut HashSet<(usize, String)>) -> String {
+    let r = all[0];
+    let numbers: Vec<_> = all.iter().map(|r| format!("#{}", r.event + 1)).collect();
+    let number = term.paint(Tone::Number, &numbers.join(" "));
     let room = term.width.saturating_sub(14);
     let Some(kind) = r.kind else {
         let how = term.paint(Tone::Good, "proven");
@@ -61,9 +94,16 @@ fn reason(term: &Term, graph: &Graph, r: &Reason, shown: &mut HashSet<(usize, St
         Kind::Order => "came just before; nothing else speaks for it",
     };
     let tone = if kind == Kind::Order { Tone::Dim } else { Tone::Plain };
-    let share = format!("{}%", (r.confidence * 100.0).round());
+    let percent = |c: f32| (c * 100.0).round();
+    let (low, high) =
+        all.iter().fold((r.confidence, r.confidence), |(l, h), r| (l.min(r.confidence), h.max(r.confidence)));
+    let share = if percent(low) == percent(high) {
+        format!("{}%", percent(high))
+    } else {
+        format!("{}–{}%", percent(low), percent(high))
+    };
     let mut line = format!("← {number} {} {}", term.paint(tone, words), term.paint(Tone::Dim, &share));
-    let used = words.len() + 12;
+    let used = words.len() + share.len() + numbers.join(" ").len() + 5;
     match &r.evidence {
         Some(e) if shown.insert((r.event, e.text.clone())) => {
             let place = format!(" ({})", e.place);
