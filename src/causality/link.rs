@@ -36,9 +36,16 @@ pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
     let decided: Vec<Vec<(usize, Vec<Cause>)>> =
         lanes.into_par_iter().map(|(_, members)| Lane::new(events, &acts, &members).run()).collect();
     for (i, causes) in decided.into_iter().flatten() {
-        links[i] = causes;
+        // what a client does by itself has no other causes than its proven parents
+        if !automatic(&events[i]) {
+            links[i] = causes;
+        }
     }
     links
+}
+
+fn automatic(e: &Event) -> bool {
+    !e.parents.is_empty() && e.extra.get("automatic").is_some_and(|v| v == true)
 }
 
 /// What a step is.

@@ -1,1 +1,330 @@
-//! Tests of aider.
+//! Aider: chat histories, alone and with what stands beside them; LLM histories.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use causetrace::action::Action;
+use causetrace::event::{Event, EventType, Status};
+use causetrace::source::aider::Aider;
+use causetrace::source::{Env, Report, Source, Transcript};
+use expect_test::expect_file;
+use serde_json::Value;
+
+const CHAT: &str = ".aider.chat.history.md";
+
+fn package() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(case: &str) -> PathBuf {
+    package().join("fixtures/aider").join(case)
+}
+
+fn claim(path: &Path) -> Vec<Transcript> {
+    let head = if path.is_dir() { Vec::new() } else { fs::read(path).unwrap().into_iter().take(64 * 1024).collect() };
+    Aider.claim(path, &head)
+}
+
+fn read(transcript: &Transcript) -> (Vec<Event>, Report) {
+    let mut events: Vec<Event> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let report = Aider
+        .read(transcript, &mut |e| match known.get(&e.event_id) {
+            Some(i) => events[*i].fold(e),
+            None => {
+                known.insert(e.event_id.clone(), events.len());
+                events.push(e);
+            }
+        })
+        .unwrap();
+    (events, report)
+}
+
+fn read_path(path: &Path) -> (Vec<Event>, Report) {
+    let found = claim(path);
+    assert_eq!(found.len(), 1, "{}", path.display());
+    read(&found[0])
+}
+
+/// Events as lines of a golden: number, kind, what, how it ended, what it says, parents by number.
+fn outline(events: &[Event]) -> String {
+    let numbers: HashMap<&str, usize> = events.iter().enumerate().map(|(i, e)| (e.event_id.as_str(), i + 1)).collect();
+    let mut out = String::new();
+    for (i, e) in events.iter().enumerate() {
+        let mut line = format!("{} {}", i + 1, e.event_type.as_str());
+        line.extend(e.tool_name.iter().map(|t| format!(" {t}")));
+        line.push_str(&format!(" {:.70}", e.input_text().replace('\n', "\\n")));
+        line.extend(e.status.map(|s| format!(" [{}]", s.as_str())));
+        line.extend(e.duration_ms.map(|d| format!(" {d} ms")));
+        line.extend(e.usage.map(|u| format!(" tokens {:?}/{:?}", u.input, u.output)));
+        line.extend(e.model.iter().map(|m| format!(" {m}")));
+        for (key, value) in e.extra.iter().filter(|(k, _)| *k != "command_line") {
+            line.push_str(&format!(" {key}={value}"));
+        }
+        if e.tool_output.is_some() {
+            line.push_str(&format!(" -> {:.60}", e.output_text().replace('\n', "\\n")));
+        }
+        let parents: Vec<_> = e
+            .parents
+            .iter()
+            .map(|p| numbers.get(p.as_str()).map_or_else(|| format!("?{p}"), ToString::to_string))
+            .collect();
+        out.push_str(&format!("{} <- {}\n", line.trim_end(), parents.join(",")));
+    }
+    out
+}
+
+fn check(case: &str) {
+    let (events, report) = read_path(&fixture(case).join(CHAT));
+    assert!(report.bad.is_empty() && report.unknown.is_empty(), "{case}: {report:?}");
+    assert_eq!(report.events, events.len() as u64, "{case}");
+    expect_file![fixture(case).join("events.txt")].assert_eq(&outline(&events));
+}
+
+#[test]
+fn commands_of_the_user_an_undo_and_tests() {
+    check("0.86.2-terminal");
+}
+
+#[test]
+fn an_llm_history_beside_it_proves_what_each_reply_answers() {
+    check("0.86.2-fix-counter");
+}
+
+#[test]
+fn a_block_that_does_not_fit_is_tried_again() {
+    check("0.86.2-failed-match");
+}
+
+#[test]
+fn an_architect_and_its_editor() {
+    check("0.86.2-architect");
+}
+
+#[test]
+fn a_lint_report_is_answered() {
+    check("0.86.2-lint");
+}
+
+#[test]
+fn a_suggested_command_and_its_output() {
+    check("0.86.2-shell");
+}
+
+#[test]
+fn two_sessions_in_one_file() {
+    check("0.86.2-two-runs");
+}
+
+/// A reply that looks like a prompt, an applied edit and the beginning of a session is a reply, with and without the LLM
+/// history; so is the prompt in the line that tells how the program was called.
+#[test]
+fn a_look_alike_is_no_fact() {
+    check("0.86.2-lookalike");
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(fixture("0.86.2-lookalike").join(CHAT), dir.path().join(CHAT)).unwrap();
+    let (events, _) = read_path(&dir.path().join(CHAT));
+    let count = |kind: EventType| events.iter().filter(|e| e.event_type == kind).count();
+    assert_eq!((count(EventType::Session), count(EventType::UserInput), count(EventType::Message)), (1, 1, 2));
+    let edits = events.iter().filter(|e| matches!(Aider.action(e), Action::Edit(_))).count();
+    assert_eq!(edits, 0);
+
+    // with the blanks that Aider puts behind its own lines only the LLM history tells
+    let text = fs::read_to_string(fixture("0.86.2-lookalike").join(CHAT)).unwrap();
+    let text = text.replace("> Applied edit to src/main.py\n", "> Applied edit to src/main.py  \n");
+    fs::write(dir.path().join(CHAT), &text).unwrap();
+    let llm = fs::read_to_string(fixture("0.86.2-lookalike").join(".aider.llm.history")).unwrap();
+    let llm = llm.replace("> Applied edit to src/main.py\n", "> Applied edit to src/main.py  \n");
+    fs::write(dir.path().join(".aider.llm.history"), llm).unwrap();
+    let (events, _) = read_path(&dir.path().join(CHAT));
+    assert_eq!(events.iter().filter(|e| matches!(Aider.action(e), Action::Edit(_))).count(), 0);
+}
+
+/// A chat history cut at every byte is read without a panic, and never tells more sessions than the whole.
+#[test]
+fn a_torn_file_is_read_as_far_as_it_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(CHAT);
+    let whole = fs::read(fixture("0.86.2-failed-match").join(CHAT)).unwrap();
+    let mut before = 0;
+    for end in 0..=whole.len() {
+        fs::write(&file, &whole[..end]).unwrap();
+        let transcript = Transcript { agent: "aider", path: file.clone(), ..Transcript::default() };
+        let (events, _) = read(&transcript);
+        before = before.max(events.len());
+    }
+    let (all, _) = read_path(&file);
+    assert!(before <= all.len() + 2, "{before} {}", all.len());
+    let llm = fs::read(fixture("0.86.2-lookalike").join(".aider.llm.history")).unwrap();
+    let file = dir.path().join("llm.history");
+    for end in 0..=llm.len() {
+        fs::write(&file, &llm[..end]).unwrap();
+        let session_id = Some("s".to_owned());
+        read(&Transcript { agent: "aider", session_id, path: file.clone(), ..Transcript::default() });
+    }
+    for junk in [
+        &b"\xff\xfe\0\0\n> \n#### \n"[..],
+        b"# aider chat started at 2026-13-40 99:00:00\n\n> x",
+        b"TO LLM \n\n-------\nX",
+    ] {
+        fs::write(dir.path().join(CHAT), junk).unwrap();
+        read(&Transcript { agent: "aider", path: dir.path().join(CHAT), ..Transcript::default() });
+    }
+}
+
+/// What was told of a history that grew is told again in the same lines.
+#[test]
+fn ids_stay_when_the_file_grows_and_when_its_beginning_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(CHAT);
+    let text = fs::read_to_string(fixture("0.86.2-two-runs").join(CHAT)).unwrap();
+    let second = text.rfind("\n# aider chat started").unwrap();
+    let ids = |text: &str| -> Vec<String> {
+        fs::write(&file, text).unwrap();
+        read_path(&file).0.into_iter().map(|e| e.event_id).collect()
+    };
+    let all = ids(&text);
+    let first = ids(&text[..second]);
+    assert_eq!(all[..first.len()], first[..]);
+    assert_eq!(all[first.len()..], ids(&text[second..])[..]);
+}
+
+/// Local times are points in time only where the input history was written by the clock of its last entry.
+#[test]
+fn times_are_claimed_only_where_the_zone_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [CHAT, ".aider.input.history"] {
+        fs::copy(fixture("0.86.2-failed-match").join(name), dir.path().join(name)).unwrap();
+    }
+    let of = || read_path(&dir.path().join(CHAT)).0;
+    let input = dir.path().join(".aider.input.history");
+    let set = |seconds: u64| {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        fs::File::options().write(true).open(&input).unwrap().set_modified(time).unwrap();
+    };
+    let last = fs::read_to_string(&input).unwrap();
+    let last = last.lines().rfind(|l| l.starts_with("# ")).unwrap()[2..].to_owned();
+    let local = chrono::NaiveDateTime::parse_from_str(&last, "%Y-%m-%d %H:%M:%S%.f").unwrap();
+    let utc = u64::try_from(local.and_utc().timestamp()).unwrap();
+    set(utc + 100);
+    assert!(of().iter().all(|e| e.timestamp.is_none()));
+    assert!(of()[0].extra.contains_key("local_time"));
+    // three hours east, wherever this runs
+    set(utc - 3 * 3600);
+    let events = of();
+    let prompt = events.iter().find(|e| e.event_type == EventType::UserInput).unwrap();
+    assert_eq!(prompt.timestamp.unwrap().timestamp(), i64::try_from(utc).unwrap() - 3 * 3600);
+    assert!(events[0].timestamp.is_some() && !events[0].extra.contains_key("local_time"));
+}
+
+#[test]
+fn histories_are_found_from_the_current_directory_up_to_the_repository() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("repo");
+    let cwd = repository.join("a/b");
+    fs::create_dir_all(&cwd).unwrap();
+    fs::create_dir(repository.join(".git")).unwrap();
+    let text = fs::read_to_string(fixture("0.86.2-lint").join(CHAT)).unwrap();
+    fs::write(dir.path().join(CHAT), &text).unwrap();
+    let found = |cwd: &Path| -> Vec<PathBuf> {
+        let env = Env { home: dir.path().join("home"), cwd: cwd.to_owned(), ..Env::default() };
+        Aider.discover(&env).into_iter().map(|t| t.path).collect()
+    };
+    assert!(found(&cwd).is_empty(), "a history above the repository belongs to none");
+    fs::write(repository.join(CHAT), &text).unwrap();
+    let own = fs::canonicalize(repository.join(CHAT)).unwrap();
+    assert_eq!(found(&cwd), std::slice::from_ref(&own));
+    assert_eq!(Aider.cwd(&claim(&own)[0]).unwrap(), own.parent().unwrap().to_str().unwrap());
+    assert_eq!(claim(&repository).len(), 1, "the folder stands for its history");
+    fs::write(repository.join(".aider.input.history"), "\n# 2026-01-01 10:00:00.000000\n+x\n").unwrap();
+    assert_eq!(claim(&repository.join(".aider.input.history"))[0].path, repository.join(CHAT));
+    assert!(claim(&package().join("README.md")).is_empty());
+}
+
+/// Four thousand sessions take no more than forty times as long as a hundred.
+#[test]
+fn reading_is_linear() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(CHAT);
+    let one = fs::read_to_string(fixture("0.86.2-terminal").join(CHAT)).unwrap();
+    let (first, rest) = one.split_once("22:13:47").unwrap();
+    let time = |n: usize| {
+        let text: String =
+            (0..n).map(|i| format!("{first}{:02}:{:02}:{:02}{rest}", i / 3600 % 24, i / 60 % 60, i % 60)).collect();
+        fs::write(&file, text).unwrap();
+        let begun = std::time::Instant::now();
+        let mut sessions = 0;
+        let transcript = claim(&file).remove(0);
+        Aider
+            .read(&transcript, &mut |e| sessions += usize::from(e.event_type == EventType::Session && e.cwd.is_some()))
+            .unwrap();
+        assert_eq!(sessions, n);
+        begun.elapsed().as_secs_f64()
+    };
+    let (small, large) = (time(100), time(2000));
+    assert!(large < small.max(0.01) * 20.0 * 4.0, "{small} {large}");
+}
+
+/// The recorded scenarios, from the files beside this package: what the scripted model said is what is read.
+#[test]
+fn recorded_scenarios() {
+    let shared = package().join("../shared");
+    let Ok(entries) = fs::read_dir(shared.join("recordings/aider")) else { return };
+    let mut seen = 0;
+    for folder in entries.map(|e| e.unwrap().path()) {
+        let case = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let scenario = shared.join("agentlab/scenarios").join(format!("aider-{case}.json"));
+        let (Ok(text), true) = (fs::read_to_string(scenario), folder.join("llm.history").is_file()) else { continue };
+        let scenario: Value = serde_json::from_str(&text).unwrap();
+        let (events, report) = read_path(&folder.join("llm.history"));
+        assert!(report.bad.is_empty() && report.unknown.is_empty(), "{case}: {report:?}");
+        structure(&case, &scenario, &events);
+        if folder.join("workspace").join(CHAT).is_file() {
+            let (events, _) = read_path(&folder.join("workspace").join(CHAT));
+            structure(&case, &scenario, &events);
+        }
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+fn structure(case: &str, scenario: &Value, events: &[Event]) {
+    let by_id: BTreeMap<&str, &Event> = events.iter().map(|e| (e.event_id.as_str(), e)).collect();
+    assert_eq!(by_id.len(), events.len(), "{case}");
+    for e in events {
+        for p in &e.parents {
+            assert!(by_id.contains_key(p.as_str()), "{case}: {p} of {e:?}");
+        }
+    }
+    let said: Vec<String> = events
+        .iter()
+        .filter(|e| e.event_type == EventType::Message)
+        .map(|e| e.input_text().trim().to_owned())
+        .collect();
+    let mut turns = 0;
+    for turn in scenario["prompts"].as_array().unwrap().iter().flat_map(|p| p["turns"].as_array().into_iter().flatten())
+    {
+        let Some(text) = turn["text"].as_str().map(str::trim).filter(|t| !t.is_empty()) else { continue };
+        // what was cut off or never reached is not there whole
+        if turn.get("error").is_none() && turn.get("slow").is_none() && said.iter().any(|s| s.contains(text)) {
+            turns += 1;
+        }
+    }
+    assert!(turns > 0 || case.contains("api-error"), "{case}: {said:?}");
+    // every edit and suggested command hangs below the reply that holds it
+    for e in events.iter().filter(|e| matches!(e.tool_name.as_deref(), Some("edit" | "shell"))) {
+        let parent = by_id[e.parents[0].as_str()];
+        assert!(matches!(parent.event_type, EventType::Message | EventType::Reasoning), "{case}: {e:?}");
+        assert_eq!(parent.turn_id, e.turn_id, "{case}");
+    }
+    for e in events.iter().filter(|e| e.event_type == EventType::Message && e.status != Some(Status::Error)) {
+        assert!(!e.parents.is_empty(), "{case}: a reply answers something: {e:?}");
+    }
+    let made = |e: &&Event| e.tool_name.as_deref() == Some("commit") && e.status == Some(Status::Ok);
+    for e in events.iter().filter(made) {
+        let hash = e.extra["commit"].as_str().unwrap();
+        assert!(hash.len() >= 7, "{case}");
+    }
+}

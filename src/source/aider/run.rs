@@ -1,0 +1,102 @@
+//! What `causetrace aider` writes down of each run, in a private folder: which chat history it went to, from where on, and the
+//! records that Aider and git kept meanwhile.
+//!
+//! `<causetrace home>/aider/<chat history>/<run>/run.json`, where the first folder is named after the path of the chat history,
+//! which stands in its file `chat`. A chat history with such a folder is read through it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, FixedOffset, Utc};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::zone::Zone;
+use crate::source::Env;
+
+/// Name of the file that describes a run.
+pub const RUN: &str = "run.json";
+
+/// Name of the file with the path of the chat history.
+pub const CHAT: &str = "chat";
+
+/// One run of Aider under the wrapper.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Run {
+    /// Arguments, the program left out.
+    pub args: Vec<String>,
+    /// Where it ran.
+    pub cwd: PathBuf,
+    /// The chat history.
+    pub chat: PathBuf,
+    /// Its size in bytes when the run began.
+    pub chat_from: u64,
+    /// The input history.
+    pub input: PathBuf,
+    /// The LLM history; the user's own where he keeps one.
+    pub llm: PathBuf,
+    /// Its size in bytes when the run began.
+    pub llm_from: u64,
+    /// The analytics log.
+    pub analytics: PathBuf,
+    /// Its size in bytes when the run began.
+    pub analytics_from: u64,
+    /// git's trace.
+    pub git_trace: PathBuf,
+    /// When the run began.
+    pub started: DateTime<Utc>,
+    /// Offset of the local clock from UTC then, in seconds.
+    pub utc_offset: i32,
+    /// When it ended; none while it runs.
+    pub ended: Option<DateTime<Utc>>,
+    /// Exit code, where it ended by itself.
+    pub exit_code: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// The commit that stood before and after.
+    pub head_before: Option<String>,
+    /// The commit that stood after it.
+    pub head_after: Option<String>,
+    /// The commits in between, newest first: full id, and time.
+    pub commits: Vec<(String, DateTime<Utc>)>,
+}
+
+impl Run {
+    /// Its clock.
+    pub(super) fn zone(&self) -> Zone {
+        let Some(offset) = FixedOffset::east_opt(self.utc_offset) else { return Zone::Unknown };
+        let local = self.started.with_timezone(&offset).naive_local();
+        Zone::between(local, self.started, chrono::TimeDelta::zero())
+    }
+}
+
+/// Where the folders of all runs are.
+pub fn root(env: &Env) -> PathBuf {
+    env.dir("CAUSETRACE_HOME", ".causetrace").join("aider")
+}
+
+/// The folder of the runs that went to a chat history.
+pub fn folder(root: &Path, chat: &Path) -> PathBuf {
+    root.join(format!("{:016x}", xxh3_64(chat.as_os_str().as_encoded_bytes())))
+}
+
+/// The chat history of such a folder.
+pub(super) fn chat_of(folder: &Path) -> Option<PathBuf> {
+    let path = fs::read_to_string(folder.join(CHAT)).ok()?;
+    let path = PathBuf::from(path.trim_end_matches('\n'));
+    path.is_absolute().then_some(path)
+}
+
+/// The runs of a folder, oldest first; what cannot be read is passed over.
+pub(super) fn runs(folder: &Path) -> Vec<Run> {
+    let mut found: Vec<Run> =
+        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| read(&e.path().join(RUN)).ok()).collect();
+    found.sort_by_key(|r| r.started);
+    found
+}
+
+fn read(path: &Path) -> io::Result<Run> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
