@@ -2,7 +2,7 @@
 
 use crate::generate::Session;
 use crate::generate::claude_code::Until;
-use crate::measure::{Cost, at_least, at_most, cost, head, in_turns, row};
+use crate::measure::{Cost, at_least, at_most, head, in_turns, row};
 use crate::place::Place;
 
 const ROUNDS: usize = 3;
@@ -19,14 +19,14 @@ pub fn measure() {
         }
         let mut cold = || -> Cost {
             std::fs::remove_dir_all(place.store()).ok();
-            cost(&mut place.command(&["import"]), b"")
+            place.cost(&["import"])
         };
         let [cost] = in_turns(ROUNDS, [&mut cold]);
         let (speed, peak) = (size as f64 / 1e6 / cost.wall, cost.peak);
         // one file is read by one thread: the budget is for two
         let speed = if files > 1 { at_least(speed, 250.0, "MB/s") } else { format!("{speed:.0} MB/s") };
         row(&format!("{name}, cold"), cost, &format!("{speed}, {}", at_most(peak, 150.0, "MB")));
-        let [again] = in_turns(ROUNDS, [&mut || self::cost(&mut place.command(&["import"]), b"")]);
+        let [again] = in_turns(ROUNDS, [&mut || place.cost(&["import"])]);
         row(&format!("{name}, nothing new"), again, "");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::generate::Session;
 use crate::generate::claude_code::Until;
-use crate::measure::{at_most, cost, head, row};
+use crate::measure::{at_most, head, row};
 use crate::place::Place;
 
 pub fn measure() {
@@ -30,7 +30,7 @@ pub fn measure() {
         }
         fs::write(&path, lines).expect("it can be written");
         for args in [vec!["import"], vec!["sessions"], vec!["tree", "latest"], vec!["stats", "latest"]] {
-            let cost = cost(&mut place.command(&args), b"");
+            let cost = place.cost(&args);
             let says = if bytes < 50 << 20 { at_most(cost.peak, 150.0, "MB") } else { String::new() };
             row(&format!("{name}: {}", args[0]), cost, &says);
         }

@@ -19,6 +19,7 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         // a process of its own for what the program has no command for
+        ["child", "cost", program, args @ ..] => return measure::tell_cost(program, args),
         ["child", "scan", path] => return read::scan(path),
         ["child", "read", agent, path] => return read::read(agent, path),
         ["child", "link", path] => return views::link(path),

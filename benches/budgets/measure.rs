@@ -1,6 +1,5 @@
 //! Runs of whole processes in turns, their medians, and the table.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -17,20 +16,39 @@ pub struct Cost {
     pub peak: f64,
 }
 
-/// Runs a command to its end, its output thrown away. `input` is given to it.
-pub fn cost(command: &mut Command, input: &[u8]) -> Cost {
-    command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() }).stdout(Stdio::null());
+/// A command whose cost is told by [`cost`]: a small process between starts it. Without that the peak would be that of this
+/// program, which a process has until it is replaced.
+pub fn measured(program: &str) -> Command {
+    let mut command = this(&["cost", program]);
+    command.stderr(Stdio::null());
+    command
+}
+
+/// This program again, for one step in a process of its own.
+pub fn this(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.arg("child").args(args);
+    command
+}
+
+/// Runs a [`measured`] command to its end.
+pub fn cost(command: &mut Command) -> Cost {
+    let output = command.output().expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text.split_whitespace().filter_map(|n| n.parse().ok());
+    let mut next = || numbers.next().unwrap_or_else(|| panic!("{command:?} failed: {text}"));
+    Cost { wall: next(), cpu: next(), peak: next() }
+}
+
+/// The process between: runs a command, its output thrown away, and prints what it cost.
+pub fn tell_cost(program: &str, args: &[&str]) {
     let begun = Instant::now();
-    let mut child = command.spawn().expect("the program starts");
-    if let Some(mut stdin) = child.stdin.take() {
-        // /bin/true does not read
-        stdin.write_all(input).ok();
-    }
+    let child = Command::new(program).args(args).stdout(Stdio::null()).spawn().expect("the program starts");
     let ended = child.wait4().expect("it ends");
     let wall = begun.elapsed().as_secs_f64();
-    assert!(ended.status.success(), "{command:?}: {}", ended.status);
+    assert!(ended.status.success(), "{}", ended.status);
     let used = ended.rusage;
-    Cost { wall, cpu: (used.utime + used.stime).as_secs_f64(), peak: used.maxrss as f64 / 1e6 }
+    println!("{wall} {} {}", (used.utime + used.stime).as_secs_f64(), used.maxrss as f64 / 1e6);
 }
 
 /// Runs each in turn, this many rounds; the median cost of each.

@@ -3,12 +3,12 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use causetrace::source::{Source, Transcript, claude_code::ClaudeCode};
 
 use crate::generate::claude_code::{Until, write};
 use crate::generate::{Session, codex, opencode};
+use crate::measure::{Cost, cost, measured};
 
 /// The program that is measured.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_causetrace");
@@ -31,12 +31,11 @@ impl Place {
         self.path().join("store")
     }
 
-    /// The program with this home folder and nothing else around it.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+    /// What the program costs with this home folder and nothing else around it.
+    pub fn cost(&self, args: &[&str]) -> Cost {
+        let mut command = measured(PROGRAM);
         command.args(args).env_clear().env("HOME", self.path()).env("CAUSETRACE_HOME", self.store());
-        command.current_dir(self.path()).stderr(Stdio::null());
-        command
+        cost(command.current_dir(self.path()))
     }
 
     /// A session in Claude Code's own folder; its file and how many events are in it.

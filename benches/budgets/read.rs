@@ -9,7 +9,7 @@ use causetrace::source::{by_name, claim};
 
 use crate::generate::Session;
 use crate::generate::claude_code::Until;
-use crate::measure::{at_least, cost, head, in_turns, row};
+use crate::measure::{at_least, cost, head, in_turns, measured, row};
 use crate::place::Place;
 
 const ROUNDS: usize = 7;
@@ -27,10 +27,8 @@ pub fn measure() {
     for (agent, path, budget) in files {
         let size = std::fs::metadata(&path).expect("it is there").len() as f64 / 1e9;
         let path = path.to_str().expect("a path");
-        let [scanned, read] = in_turns(
-            ROUNDS,
-            [&mut || cost(&mut child(&["scan", path]), b""), &mut || cost(&mut child(&["read", agent, path]), b"")],
-        );
+        let [scanned, read] =
+            in_turns(ROUNDS, [&mut || cost(step("scan").arg(path)), &mut || cost(step("read").args([agent, path]))]);
         row(&format!("{agent}: newlines"), scanned, &format!("{:.2} GB per CPU-second", size / scanned.cpu));
         let speed = size / read.cpu;
         let says = match budget {
@@ -41,10 +39,11 @@ pub fn measure() {
     }
 }
 
-/// This program again, for one step in a process of its own.
-pub fn child(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.arg("child").args(args);
+/// A step of this program, measured.
+fn step(name: &str) -> Command {
+    let this = std::env::current_exe().expect("this program");
+    let mut command = measured(this.to_str().expect("a path"));
+    command.args(["child", name]);
     command
 }
 

@@ -2,7 +2,7 @@
 
 use crate::generate::claude_code::Until;
 use crate::generate::{Project, Session, Shape};
-use crate::measure::{at_most, cost, head, in_turns, row};
+use crate::measure::{at_most, head, in_turns, row};
 use crate::place::Place;
 
 const SESSIONS: u64 = 1000;
@@ -24,9 +24,9 @@ pub fn measure() {
     std::fs::write(path, file.lines.join("\n")).expect("a file");
 
     head(&format!("{SESSIONS} sessions, {:.0} MB", size as f64 / 1e6));
-    let first = cost(&mut place.command(&["sessions"]), b"");
+    let first = place.cost(&["sessions"]);
     row("sessions, the first time (reads all)", first, "");
-    let run = |args: &[&str]| cost(&mut place.command(args), b"");
+    let run = |args: &[&str]| place.cost(args);
     let [listed] = in_turns(ROUNDS, [&mut || run(&["sessions"])]);
     row("sessions, nothing new", listed, &at_most(listed.wall * 1e3, 50.0, "ms"));
     let [imported] = in_turns(ROUNDS, [&mut || run(&["import"])]);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use causetrace::{causality, graph::Graph, source, store};
 
 use crate::generate::{Session, Shape};
-use crate::measure::{Cost, at_most, cost, head, in_turns, row};
+use crate::measure::{Cost, at_most, head, in_turns, row, this};
 use crate::place::Place;
 
 pub fn measure() {
@@ -35,7 +35,7 @@ fn one(session: Session<'_>, events: usize, before: Option<&[Cost]>) -> Vec<Cost
     head(&format!("{} of {events} events, {size:.1} MB stored", session.shape.name()));
     let (id, path) = (session.id(), path.to_str().expect("a path"));
     // the first look at the store makes its index
-    cost(&mut place.command(&["sessions"]), b"");
+    place.cost(&["sessions"]);
     let rounds = if events > 10_000 { 5 } else { 9 };
     let views: [(&str, Vec<&str>); 4] = [
         ("tree", vec!["tree", &id]),
@@ -57,13 +57,13 @@ fn one(session: Session<'_>, events: usize, before: Option<&[Cost]>) -> Vec<Cost
         costs.push(cost);
     };
     for (name, args) in views {
-        let [cost] = in_turns(rounds, [&mut || cost(&mut place.command(&args), b"")]);
+        let [cost] = in_turns(rounds, [&mut || place.cost(&args)]);
         show(name, cost);
     }
     let [linked] = in_turns(
         rounds,
         [&mut || {
-            let output = super::read::child(&["link", path]).output().expect("the program starts");
+            let output = this(&["link", path]).output().expect("the program starts");
             let wall = String::from_utf8_lossy(&output.stdout).trim().parse().expect("seconds");
             Cost { wall, cpu: wall, peak: 0.0 }
         }],
