@@ -14,6 +14,7 @@ pub mod hook;
 pub mod jsonl;
 pub mod opencode;
 mod report;
+pub mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

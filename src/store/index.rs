@@ -9,7 +9,7 @@ use anyhow::Context;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, Summary, append, read_file};
+use super::{Store, Summary, append, skim};
 
 /// Written into the file; another number makes a new index.
 const VERSION: u32 = 1;
@@ -81,7 +81,7 @@ impl Index {
         let fresh: Vec<_> = stale
             .into_par_iter()
             .map(|(name, stamp, path)| {
-                let summary = read_file(path).map(|s| Summary::of(&s.events)).unwrap_or_default();
+                let summary = skim::summary(path).unwrap_or_default();
                 (name.clone(), Filed { stamp: stamp.clone(), summary })
             })
             .collect();

@@ -14,6 +14,7 @@ mod file_name;
 mod hooked;
 pub mod index;
 mod read;
+mod skim;
 mod summary;
 pub mod unusable;
 

@@ -45,12 +45,7 @@ impl Summary {
             }
             // a session that was opened and left at once is known from a hook only, and is nothing to list
             s.events += u64::from(!(e.from_hook() && e.event_type == EventType::Session));
-            let end = e.timestamp.map(|t| {
-                let ms = i64::try_from(e.duration_ms.unwrap_or(0)).unwrap_or(0);
-                t.checked_add_signed(chrono::TimeDelta::try_milliseconds(ms).unwrap_or_default()).unwrap_or(t)
-            });
-            s.started = s.started.into_iter().chain(e.timestamp).min();
-            s.ended = s.ended.into_iter().chain(end).max();
+            s.add(e.timestamp, e.duration_ms);
             if s.cwd.is_none() {
                 s.cwd.clone_from(&e.cwd);
             }
@@ -63,15 +58,27 @@ impl Summary {
                 EventType::UserInput if prompt.is_none() && e.agent_id.is_none() => {
                     prompt = Some(shorten(&e.input_text()));
                 }
-                EventType::ToolCall => {
-                    s.calls += 1;
-                    s.failures += u64::from(matches!(e.status, Some(Status::Error | Status::Denied)));
-                }
+                EventType::ToolCall => s.add_call(e.status),
                 _ => {}
             }
         }
         s.title = s.title.or(prompt);
         s
+    }
+
+    /// Widens the time of the session to that of an event.
+    pub(super) fn add(&mut self, begun: Option<DateTime<Utc>>, duration_ms: Option<u64>) {
+        let end = begun.map(|t| {
+            let ms = i64::try_from(duration_ms.unwrap_or(0)).unwrap_or(0);
+            t.checked_add_signed(chrono::TimeDelta::try_milliseconds(ms).unwrap_or_default()).unwrap_or(t)
+        });
+        self.started = self.started.into_iter().chain(begun).min();
+        self.ended = self.ended.into_iter().chain(end).max();
+    }
+
+    pub(super) fn add_call(&mut self, status: Option<Status>) {
+        self.calls += 1;
+        self.failures += u64::from(matches!(status, Some(Status::Error | Status::Denied)));
     }
 }
 

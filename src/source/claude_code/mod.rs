@@ -15,6 +15,7 @@ mod read;
 mod tools;
 mod wire;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -64,10 +65,9 @@ impl Source for ClaudeCode {
         let mut found = Vec::new();
         for root in self.roots(env) {
             for project in folders(&root) {
-                let Ok(entries) = fs::read_dir(&project) else { continue };
-                for entry in entries.flatten() {
-                    found.extend(transcript(&entry.path()));
-                }
+                let files = files(&project);
+                let beside = agent_files_beside(&files);
+                found.extend(files.iter().filter_map(|f| transcript(f, &beside)));
             }
         }
         found
@@ -88,7 +88,8 @@ impl Source for ClaudeCode {
             return Vec::new();
         }
         // a sub-agent's file may be named too
-        transcript(path).or_else(|| Transcript::of_file(AGENT, path, None)).into_iter().collect()
+        let beside = agent_files_beside(&files(path.parent().unwrap_or(path)));
+        transcript(path, &beside).or_else(|| Transcript::of_file(AGENT, path, None)).into_iter().collect()
     }
 
     fn cwd(&self, transcript: &Transcript) -> Option<String> {
@@ -96,7 +97,7 @@ impl Source for ClaudeCode {
         let reader = BufReader::new(file.take(256 * 1024));
         reader.lines().map_while(Result::ok).find_map(|line| {
             let line: wire::Line<'_> = serde_json::from_str(&line).ok()?;
-            line.cwd.map(std::borrow::Cow::into_owned)
+            line.cwd.map(super::text::Text::into_owned)
         })
     }
 
@@ -114,8 +115,12 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
     entries.map(|e| e.path()).filter(|p| p.is_dir()).collect()
 }
 
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect()
+}
+
 /// The transcript of a session's main file; none for other files and for sub-agents' files, which belong to their session.
-fn transcript(path: &Path) -> Option<Transcript> {
+fn transcript(path: &Path, beside: &Beside) -> Option<Transcript> {
     let stem = path.file_stem()?.to_str()?;
     if path.extension()? != "jsonl" || stem.starts_with("agent-") || stem == "history" || stem == "journal" {
         return None;
@@ -123,7 +128,7 @@ fn transcript(path: &Path) -> Option<Transcript> {
     // a file that somebody renamed is known by the id in its lines
     let session = uuid::Uuid::try_parse(stem).is_ok().then(|| stem.to_owned());
     let mut t = Transcript::of_file(AGENT, path, session)?;
-    for file in agent_files(path, stem) {
+    for file in agent_files(path, stem, beside) {
         if let Ok(meta) = fs::metadata(&file) {
             let modified = meta.modified().ok().map(DateTime::<Utc>::from);
             t.modified = t.modified.max(modified);
@@ -133,29 +138,34 @@ fn transcript(path: &Path) -> Option<Transcript> {
     Some(t)
 }
 
-/// The files of the sub-agents of a session in an order that does not change: of its own folder, and those beside it whose
-/// lines name it (2.0.x).
-fn agent_files(main: &Path, session: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+/// Sub-agents' files that stand beside the sessions' own (2.0.x), by the session that their lines name.
+type Beside = HashMap<String, Vec<PathBuf>>;
+
+fn agent_files_beside(files: &[PathBuf]) -> Beside {
+    let mut found = Beside::new();
+    for path in files.iter().filter(|p| is_agent_file(p)) {
+        if let Some(session) = session_of(path) {
+            found.entry(session).or_default().push(path.clone());
+        }
+    }
+    found
+}
+
+/// The files of the sub-agents of a session in an order that does not change: of its own folder, and those beside it.
+fn agent_files(main: &Path, session: &str, beside: &Beside) -> Vec<PathBuf> {
+    let mut found = beside.get(session).cloned().unwrap_or_default();
     let mut todo = vec![main.with_extension("").join("subagents")];
     while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let path = entry.path();
+        for path in files(&dir) {
             if path.is_dir() {
                 todo.push(path);
             } else if is_agent_file(&path) {
-                files.push(path);
+                found.push(path);
             }
         }
     }
-    for entry in main.parent().and_then(|d| fs::read_dir(d).ok()).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if is_agent_file(&path) && names_session(&path, session) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
+    found.sort();
+    found
 }
 
 fn is_agent_file(path: &Path) -> bool {
@@ -163,8 +173,10 @@ fn is_agent_file(path: &Path) -> bool {
     name.starts_with("agent-") && name.ends_with(".jsonl")
 }
 
-fn names_session(path: &Path, session: &str) -> bool {
+/// The session that the first lines of a sub-agent's file name.
+fn session_of(path: &Path) -> Option<String> {
     let mut head = Vec::new();
-    let read = fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head));
-    read.is_ok() && memchr::memmem::find(&head, format!("\"sessionId\":\"{session}\"").as_bytes()).is_some()
+    fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head)).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    head.split_once("\"sessionId\":\"")?.1.split_once('"').map(|(id, _)| id.to_owned())
 }

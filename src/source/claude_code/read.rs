@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::chain::{Chain, Node};
 use super::wire::{Attachment, Block, Content, Line, Meta, Text};
-use super::{AGENT, agent_files, prompt_id};
+use super::{AGENT, agent_files, agent_files_beside, prompt_id};
 use crate::event::{Event, EventType, Origin, Status, Usage, parse_time};
 use crate::id;
 use crate::source::jsonl::{Lines, records};
@@ -75,7 +75,8 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
     let mut reader = Reader::new(transcript.session_id.as_deref());
     reader.file(path, None, sink)?;
     if path.file_stem().and_then(|s| s.to_str()).is_some_and(|s| !s.starts_with("agent-")) {
-        let files = agent_files(path, &reader.session);
+        let beside = agent_files_beside(&super::files(path.parent().unwrap_or(path)));
+        let files = agent_files(path, &reader.session, &beside);
         // who spawned whom is in small files: known before any sub-agent is read
         for file in &files {
             let meta = fs::read(file.with_extension("meta.json")).unwrap_or_default();
@@ -183,7 +184,7 @@ impl Reader {
                 Ok(found) => {
                     for wire in found {
                         let origin = Origin { file: Some(name.clone()), line: Some(line.number), hook: None };
-                        self.line(&wire, origin, agent.as_deref(), &mut chain, &mut sidechains, sink);
+                        self.line(wire, origin, agent.as_deref(), &mut chain, &mut sidechains, sink);
                     }
                 }
                 Err(reason) => self.report.bad(&name, line.number, reason),
@@ -194,13 +195,17 @@ impl Reader {
 
     fn line(
         &mut self,
-        wire: &Line<'_>,
+        mut wire: Line<'_>,
         origin: Origin,
         file_agent: Option<&str>,
         chain: &mut Chain,
         sidechains: &mut HashMap<u64, String>,
         sink: Sink<'_>,
     ) {
+        // bodies are moved, not copied
+        let content = wire.message.as_mut().and_then(|m| m.content.take());
+        let attachment = wire.attachment.take();
+        let wire = &wire;
         let kind = wire.kind.as_deref().unwrap_or("");
         if self.session.is_empty() {
             self.session = wire.session_id.as_deref().unwrap_or("unknown").to_owned();
@@ -237,9 +242,9 @@ impl Reader {
             extra,
         };
         match kind {
-            "user" => self.user(wire, &place, chain, sink),
-            "assistant" => self.assistant(wire, &place, chain, sink),
-            "attachment" => match &wire.attachment {
+            "user" => self.user(wire, content, &place, chain, sink),
+            "assistant" => self.assistant(wire, content, &place, chain, sink),
+            "attachment" => match attachment {
                 Some(a) => self.attachment(a, &place, chain, sink),
                 None => self.report.unknown("attachment without content"),
             },
@@ -269,7 +274,7 @@ impl Reader {
             self.header.timestamp = wire.timestamp.as_deref().and_then(parse_time);
             for (key, value) in [("version", &wire.version), ("git_branch", &wire.git_branch)] {
                 if let Some(v) = value {
-                    self.header.extra.insert(key.to_owned(), v.as_ref().into());
+                    self.header.extra.insert(key.to_owned(), Value::from(&**v));
                 }
             }
             news = true;
@@ -284,7 +289,7 @@ impl Reader {
         let title = title.or(wire.summary.as_ref().filter(|_| !self.titled));
         if let Some(t) = title {
             self.titled = true;
-            let t = Value::from(t.as_ref());
+            let t = Value::from(&**t);
             news |= self.header.tool_input.as_ref() != Some(&t);
             self.header.tool_input = Some(t);
         }
@@ -312,18 +317,25 @@ impl Reader {
         id::event_id(AGENT, &self.session, &format!("{kind}:{uuid}"))
     }
 
-    fn user(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
-        let content = wire.message.as_ref().and_then(|m| m.content.as_ref());
+    fn user(
+        &mut self,
+        wire: &Line<'_>,
+        content: Option<Content<'_>>,
+        place: &Place<'_>,
+        chain: &mut Chain,
+        sink: Sink<'_>,
+    ) {
         let mut results = 0;
-        if let Some(Content::Blocks(blocks)) = content {
-            for b in blocks.iter().filter(|b| b.kind.as_deref() == Some("tool_result")) {
-                results += 1;
-                self.result(wire, b, place, sink);
-            }
-        }
         let text = match content {
-            Some(Content::Blocks(blocks)) => words(blocks),
-            Some(other) => other.text(),
+            Some(Content::Blocks(blocks)) => {
+                let text = words(&blocks);
+                for b in blocks.into_iter().filter(|b| b.kind.as_deref() == Some("tool_result")) {
+                    results += 1;
+                    self.result(wire, b, place, sink);
+                }
+                text
+            }
+            Some(other) => other.into_text(),
             None => String::new(),
         };
         if text.trim().is_empty() {
@@ -333,47 +345,47 @@ impl Reader {
             chain.note(place.uuid, place.parent, Node::Passed);
             return;
         }
-        let event = self.words_in(wire, &text, place, chain);
+        let event = self.words_in(wire, text, place, chain);
         chain.note(place.uuid, place.parent, Node::Input(event.event_id.clone()));
         self.report.events += 1;
         sink(event);
     }
 
     /// A user line's own text: the human's words, or what the client put in.
-    fn words_in(&mut self, wire: &Line<'_>, text: &str, place: &Place<'_>, chain: &Chain) -> Event {
+    fn words_in(&mut self, wire: &Line<'_>, text: String, place: &Place<'_>, chain: &Chain) -> Event {
         let origin = wire.origin.as_ref().and_then(|o| o.kind.as_deref());
         let made = wire.is_meta == Some(true)
             || wire.is_compact_summary == Some(true)
             || origin.is_some_and(|k| k != "human")
-            || is_client_text(text);
+            || is_client_text(&text);
         let first_of_agent = place.agent.is_some() && place.parent.is_none();
         let notification = text.trim_start().starts_with("<task-notification>");
         let event_id = if place.agent.is_none() && wire.is_meta != Some(true) && (!made || notification) {
-            self.prompt_event(wire, text, place.uuid)
+            self.prompt_event(wire, &text, place.uuid)
         } else {
             self.own_id("context", place.uuid)
         };
         let event_type = if made && !first_of_agent { EventType::ContextUpdate } else { EventType::UserInput };
         let mut event = self.event(place, event_id, event_type);
-        event.tool_input = Some(text.into());
         event.native_id = Some(place.uuid.to_owned());
         if wire.is_compact_summary == Some(true) {
             event.extra.insert("compaction".to_owned(), true.into());
         }
-        if wire.is_meta == Some(true) && !is_client_text(text) {
+        if wire.is_meta == Some(true) && !is_client_text(&text) {
             event.extra.insert("instructs".to_owned(), true.into());
         }
         let by_call = wire.source_tool_use_id.as_deref().map(|c| id::call(AGENT, &self.session, c));
         if let Some(call) = by_call {
             event.parents = vec![call];
         } else if notification {
-            self.notification(text, &mut event);
+            self.notification(&text, &mut event);
         } else if first_of_agent {
             let call = place.agent.as_deref().and_then(|a| self.spawned_by.get(a));
             event.parents = call.map(|c| id::call(AGENT, &self.session, c)).into_iter().collect();
         } else {
             event.parents = chain.answer_above(place.parent).into_iter().collect();
         }
+        event.tool_input = Some(text.into());
         event
     }
 
@@ -395,12 +407,12 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, wire: &Line<'_>, block: &Block<'_>, place: &Place<'_>, sink: Sink<'_>) {
+    fn result(&mut self, wire: &Line<'_>, block: Block<'_>, place: &Place<'_>, sink: Sink<'_>) {
         let Some(call_id) = block.tool_use_id.as_deref() else {
             self.report.unknown("tool_result without tool_use_id");
             return;
         };
-        let text = block.content.as_ref().map(Content::text).unwrap_or_default();
+        let text = block.content.map(Content::into_text).unwrap_or_default();
         let mut e = Event {
             event_id: id::call(AGENT, &self.session, call_id),
             session_id: self.session.clone(),
@@ -440,7 +452,14 @@ impl Reader {
         sink(e);
     }
 
-    fn assistant(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+    fn assistant(
+        &mut self,
+        wire: &Line<'_>,
+        content: Option<Content<'_>>,
+        place: &Place<'_>,
+        chain: &mut Chain,
+        sink: Sink<'_>,
+    ) {
         let Some(message) = &wire.message else {
             self.report.unknown("assistant line without message");
             return;
@@ -448,7 +467,7 @@ impl Reader {
         let made = wire.is_api_error_message == Some(true) || message.model.as_deref() == Some("<synthetic>");
         if made {
             // written by the client, no answer of the model: a failed request, "No response requested."
-            let text = message.content.as_ref().map(Content::text).unwrap_or_default();
+            let text = content.map(Content::into_text).unwrap_or_default();
             let mut e = self.event(place, self.own_id("context", place.uuid), EventType::ContextUpdate);
             e.tool_input = Some(text.into());
             e.native_id = Some(place.uuid.to_owned());
@@ -466,27 +485,26 @@ impl Reader {
         if begun {
             self.newest.insert((self.files, place.agent.clone()), r);
         }
-        let blocks = match &message.content {
-            Some(Content::Blocks(b)) => b.as_slice(),
+        let blocks = match content {
+            Some(Content::Blocks(b)) => b,
             Some(Content::Text(t)) => {
-                let e = self.said(EventType::Message, "message", t, place, &turn, 0);
+                let e = self.said(EventType::Message, "message", t.into_owned(), place, &turn, 0);
                 self.give(e, message, r, chain, sink);
                 return;
             }
-            _ => &[],
+            _ => Vec::new(),
         };
-        for (n, b) in blocks.iter().enumerate() {
+        let told = |t: Option<Text<'_>>| t.filter(|t| !t.trim().is_empty()).map(Text::into_owned);
+        for (n, b) in blocks.into_iter().enumerate() {
             let e = match b.kind.as_deref() {
-                Some("text") => match b.text.as_deref().filter(|t| !t.trim().is_empty()) {
+                Some("text") => match told(b.text) {
                     Some(t) => self.said(EventType::Message, "message", t, place, &turn, n),
                     None => continue,
                 },
-                Some("thinking" | "redacted_thinking") => {
-                    match b.thinking.as_deref().filter(|t| !t.trim().is_empty()) {
-                        Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
-                        None => continue,
-                    }
-                }
+                Some("thinking" | "redacted_thinking") => match told(b.thinking) {
+                    Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
+                    None => continue,
+                },
                 Some("tool_use" | "server_tool_use" | "mcp_tool_use") => match self.call(wire, b, place, &turn, r) {
                     Some(e) => e,
                     None => continue,
@@ -506,7 +524,7 @@ impl Reader {
         }
     }
 
-    fn said(&self, kind: EventType, name: &str, text: &str, place: &Place<'_>, turn: &str, block: usize) -> Event {
+    fn said(&self, kind: EventType, name: &str, text: String, place: &Place<'_>, turn: &str, block: usize) -> Event {
         let key = if block == 0 { place.uuid.to_owned() } else { format!("{}/{block}", place.uuid) };
         let mut e = self.event(place, self.own_id(name, &key), kind);
         e.tool_input = Some(text.into());
@@ -515,7 +533,7 @@ impl Reader {
         e
     }
 
-    fn call(&mut self, wire: &Line<'_>, b: &Block<'_>, place: &Place<'_>, turn: &str, r: usize) -> Option<Event> {
+    fn call(&mut self, wire: &Line<'_>, b: Block<'_>, place: &Place<'_>, turn: &str, r: usize) -> Option<Event> {
         let Some(call_id) = b.id.as_deref() else {
             self.report.unknown("tool_use without id");
             return None;
@@ -526,7 +544,7 @@ impl Reader {
         }
         let mut e = self.event(place, id::call(AGENT, &self.session, call_id), EventType::ToolCall);
         e.tool_name = Some(b.name.as_deref().unwrap_or("").to_owned());
-        e.tool_input = b.input.clone();
+        e.tool_input = b.input;
         e.call_id = Some(call_id.to_owned());
         e.native_id = Some(place.uuid.to_owned());
         e.turn_id = Some(turn.to_owned());
@@ -572,9 +590,9 @@ impl Reader {
         sink(e);
     }
 
-    fn attachment(&mut self, a: &Attachment<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+    fn attachment(&mut self, mut a: Attachment<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+        let text = attached(&mut a);
         let kind = a.kind.as_deref().unwrap_or("(no type)");
-        let text = attached(a);
         if !TELLING_ATTACHMENTS.contains(&kind) || text.trim().is_empty() {
             self.report.pass_over(&format!("attachment {kind}"));
             chain.note(place.uuid, place.parent, Node::Passed);
@@ -667,7 +685,7 @@ fn sidechain(wire: &Line<'_>, known: &mut HashMap<u64, String>) -> Option<String
         return None;
     }
     if let Some(agent) = &wire.agent_id {
-        return Some(agent.as_ref().to_owned());
+        return Some((**agent).to_owned());
     }
     let key = |id: &Text<'_>| xxhash_rust::xxh3::xxh3_64(id.as_bytes());
     let uuid = wire.uuid.as_ref()?;
@@ -721,12 +739,12 @@ fn is_client_text(text: &str) -> bool {
 }
 
 /// What an attachment tells.
-fn attached(a: &Attachment<'_>) -> String {
-    if let Some(p) = &a.prompt {
-        return p.text();
+fn attached(a: &mut Attachment<'_>) -> String {
+    if let Some(p) = a.prompt.take() {
+        return p.into_text();
     }
     let parts = [&a.filename, &a.snippet, &a.stdout, &a.plan_content];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(AsRef::as_ref).collect();
+    let parts: Vec<&str> = parts.into_iter().flatten().map(|t| &**t).collect();
     parts.join("\n")
 }
 

@@ -1,15 +1,13 @@
 //! Lines of a Claude Code transcript, as clients 1.0 to 2.1.330 write them. Borrowed, one pass; what is not named here is
 //! skipped.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// A string that borrows from the line where it has no escapes.
-pub(super) type Text<'a> = Cow<'a, str>;
+pub(super) use crate::source::text::Text;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
@@ -178,13 +176,13 @@ pub(super) struct Block<'a> {
 
 impl Content<'_> {
     /// The text: of a list the texts of its blocks, a line each; an image as a mark.
-    pub(super) fn text(&self) -> String {
+    pub(super) fn into_text(self) -> String {
         match self {
             Self::None => String::new(),
-            Self::Text(t) => t.clone().into_owned(),
+            Self::Text(t) => t.into_owned(),
             Self::Blocks(blocks) => {
                 let mut out = String::new();
-                for b in blocks {
+                for b in &blocks {
                     let part: &str = match (&b.text, b.kind.as_deref(), &b.tool_name) {
                         (Some(t), ..) => t,
                         (None, Some("image"), _) => "[image]",
@@ -214,11 +212,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
             }
 
             fn visit_borrowed_str<E: de::Error>(self, s: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Cow::Borrowed(s)))
+                Ok(Content::Text(s.into()))
             }
 
             fn visit_str<E: de::Error>(self, s: &str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Cow::Owned(s.to_owned())))
+                Ok(Content::Text(s.to_owned().into()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
@@ -272,7 +270,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
             }
 
             fn visit_str<E: de::Error>(self, s: &str) -> Result<Self::Value, E> {
-                let text = Some(Cow::Owned(s.to_owned()));
+                let text = Some(s.to_owned().into());
                 Ok(Item(Some(Block { kind: Some("text".into()), text, ..Block::default() })))
             }
 
@@ -310,7 +308,7 @@ impl<'de> Deserialize<'de> for ToolUseResult {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut r = ToolUseResult::default();
-                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+                while let Some(key) = map.next_key::<Text<'_>>()? {
                     match &*key {
                         "agentId" | "resumedAgentId" => r.agent_id = text(map.next_value()?).or(r.agent_id),
                         "backgroundTaskId" => r.background_task_id = text(map.next_value()?),

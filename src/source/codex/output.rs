@@ -17,8 +17,9 @@ pub(super) struct Outcome {
 }
 
 /// Reads an output: text, a list of content items, or an object with `content`.
-pub(super) fn outcome(output: &Value) -> Outcome {
+pub(super) fn outcome(output: Value) -> Outcome {
     let mut o = Outcome::default();
+    let failed = output.get("success").and_then(Value::as_bool) == Some(false);
     let raw = text_of(output);
     if let Some(inner) = wrapped(&raw) {
         o.exit_code = inner.pointer("/metadata/exit_code").and_then(Value::as_i64);
@@ -29,18 +30,17 @@ pub(super) fn outcome(output: &Value) -> Outcome {
         header(&raw, &mut o);
         o.text = raw;
     }
-    let failed = output.get("success").and_then(Value::as_bool) == Some(false);
     o.status = Some(status(&o, failed));
     o
 }
 
 /// The text of an output or of message content, whatever its form.
-pub(super) fn text_of(v: &Value) -> String {
+pub(super) fn text_of(v: Value) -> String {
     match v {
-        Value::String(s) => s.clone(),
+        Value::String(s) => s,
         Value::Array(items) => {
             let mut out = String::new();
-            for item in items {
+            for item in &items {
                 let kind = item.get("type").and_then(Value::as_str).unwrap_or("");
                 let part = match item.get("text").or_else(|| item.get("Text")).and_then(Value::as_str) {
                     Some(t) => t,
@@ -54,9 +54,9 @@ pub(super) fn text_of(v: &Value) -> String {
             }
             out
         }
-        Value::Object(map) => match map.get("content") {
-            Some(inner @ (Value::String(_) | Value::Array(_))) => text_of(inner),
-            _ => v.to_string(),
+        Value::Object(mut map) => match map.get_mut("content") {
+            Some(inner @ (Value::String(_) | Value::Array(_))) => text_of(inner.take()),
+            _ => Value::Object(map).to_string(),
         },
         Value::Null => String::new(),
         other => other.to_string(),
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn every_form_of_output_is_understood() {
         let o = |v: Value| {
-            let o = outcome(&v);
+            let o = outcome(v);
             (o.text, o.exit_code, o.status.unwrap(), o.running)
         };
         let wrapped = "{\"output\":\"a\\n\",\"metadata\":{\"exit_code\":1,\"duration_seconds\":0.1}}";

@@ -97,10 +97,10 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
                 for wire in found {
                     // lines of 2025 have no wrapper: the line itself is the payload
                     if wire.payload.is_some() || wire.record_type.is_some() {
-                        state.line(&wire, &origin, sink);
+                        state.line(wire, &origin, sink);
                     } else {
                         match records::<Payload<'_>>(bytes, &mut scratch2) {
-                            Ok(bare) => bare.iter().for_each(|p| state.bare(p, &origin, sink)),
+                            Ok(bare) => bare.into_iter().for_each(|mut p| state.bare(&mut p, &origin, sink)),
                             Err(reason) => state.report.bad(&name, line.number, reason),
                         }
                     }
@@ -214,11 +214,13 @@ impl Reader {
         }
     }
 
-    fn line(&mut self, wire: &Line<'_>, origin: &Origin, sink: Sink<'_>) {
+    fn line(&mut self, mut wire: Line<'_>, origin: &Origin, sink: Sink<'_>) {
+        // bodies are moved, not copied
+        let mut payload = wire.payload.take().unwrap_or_default();
+        let p = &mut *payload;
+        let wire = &wire;
         let kind = wire.kind.as_deref().or(wire.record_type.as_deref()).unwrap_or("(no type)");
         let time = wire.timestamp.as_deref().and_then(parse_time);
-        let none = Payload::default();
-        let p = wire.payload.as_ref().unwrap_or(&none);
         if kind == "session_meta" {
             self.meta(p, time, origin, sink);
             return;
@@ -252,7 +254,7 @@ impl Reader {
     }
 
     /// A line without a wrapper: the head, or an item.
-    fn bare(&mut self, p: &Payload<'_>, origin: &Origin, sink: Sink<'_>) {
+    fn bare(&mut self, p: &mut Payload<'_>, origin: &Origin, sink: Sink<'_>) {
         match p.kind.as_deref() {
             Some(_) => self.item(p, None, None, None, origin, sink),
             None if p.id.is_some() => self.meta(p, p.timestamp.as_deref().and_then(parse_time), origin, sink),
@@ -360,7 +362,7 @@ impl Reader {
 
     fn item(
         &mut self,
-        p: &Payload<'_>,
+        p: &mut Payload<'_>,
         time: Option<DateTime<Utc>>,
         sampled: Option<u64>,
         sequence: Option<u64>,
@@ -371,18 +373,19 @@ impl Reader {
             self.header.source = origin.clone();
             self.give_header(sink);
         }
-        let kind = p.kind.as_deref().unwrap_or("(no type)");
+        let kind = p.kind.take();
+        let kind = kind.as_deref().unwrap_or("(no type)");
         match (kind, p.role.as_deref()) {
             ("message", Some("assistant")) => {
-                let text = p.content.as_ref().map(text_of).unwrap_or_default();
+                let text = p.content.take().map(text_of).unwrap_or_default();
                 self.said(EventType::Message, text, p, time, sampled, origin, sink);
             }
             ("message", Some("user")) => self.user(p, time, sequence, origin, sink),
             ("message", _) => self.report.pass_over("instructions"),
             ("reasoning", _) => {
-                let mut text = p.summary.as_ref().map(text_of).unwrap_or_default();
+                let mut text = p.summary.take().map(text_of).unwrap_or_default();
                 if text.trim().is_empty() {
-                    text = p.content.as_ref().map(text_of).unwrap_or_default();
+                    text = p.content.take().map(text_of).unwrap_or_default();
                 }
                 if text.trim().is_empty() {
                     self.report.pass_over("encrypted reasoning");
@@ -475,13 +478,13 @@ impl Reader {
 
     fn user(
         &mut self,
-        p: &Payload<'_>,
+        p: &mut Payload<'_>,
         time: Option<DateTime<Utc>>,
         sequence: Option<u64>,
         origin: &Origin,
         sink: Sink<'_>,
     ) {
-        let text = p.content.as_ref().map(text_of).unwrap_or_default();
+        let text = p.content.take().map(text_of).unwrap_or_default();
         if self.boundary != Boundary::Contexts {
             self.fresh = true;
         }
@@ -547,7 +550,7 @@ impl Reader {
     /// A message of another agent (0.169).
     fn mail(
         &mut self,
-        p: &Payload<'_>,
+        p: &mut Payload<'_>,
         time: Option<DateTime<Utc>>,
         sequence: Option<u64>,
         origin: &Origin,
@@ -558,7 +561,7 @@ impl Reader {
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
         let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
         let from = p.author.as_deref().unwrap_or("another agent");
-        let text = p.content.as_ref().map(text_of).unwrap_or_default();
+        let text = p.content.take().map(text_of).unwrap_or_default();
         e.tool_input = Some(format!("message from {from}: {text}").into());
         e.native_id = p.id.as_deref().map(str::to_owned);
         self.put_in(e, sequence, sink);
@@ -567,7 +570,7 @@ impl Reader {
     fn call(
         &mut self,
         kind: &str,
-        p: &Payload<'_>,
+        p: &mut Payload<'_>,
         time: Option<DateTime<Utc>>,
         sampled: Option<u64>,
         origin: &Origin,
@@ -583,7 +586,8 @@ impl Reader {
             return;
         }
         let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, &call_id), time, origin);
-        let name = p.name.as_deref().unwrap_or(kind.trim_end_matches("_call"));
+        let name = p.name.take();
+        let name = name.as_deref().unwrap_or(kind.trim_end_matches("_call"));
         e.tool_name = Some(match p.namespace.as_deref() {
             // hooks glue the same way; the built-in namespace is left out
             Some(ns) if ns.starts_with("mcp__") => format!("{}__{name}", ns.trim_end_matches('_')),
@@ -619,12 +623,12 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, p: &Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    fn result(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
         if self.boundary == Boundary::Runs {
             self.fresh = true;
         }
         let Some(call_id) = p.call_id.as_deref() else { return };
-        let o = outcome(p.output.as_ref().unwrap_or(&Value::Null));
+        let o = outcome(p.output.take().unwrap_or_default());
         let event_id = id::call(AGENT, &self.session, call_id);
         let mut e = self.patch(&event_id, EventType::ToolCall);
         e.source = origin.clone();
@@ -656,8 +660,9 @@ impl Reader {
         sink(e);
     }
 
-    fn event_msg(&mut self, p: &Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
-        let kind = p.kind.as_deref().unwrap_or("(no type)");
+    fn event_msg(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+        let kind = p.kind.take();
+        let kind = kind.as_deref().unwrap_or("(no type)");
         match kind {
             "task_started" => {
                 self.report.pass_over(kind);
@@ -701,11 +706,11 @@ impl Reader {
                 let item = Item {
                     id: p.call_id.as_deref().map(str::to_owned),
                     exit_code: p.exit_code,
-                    duration: p.duration.clone(),
-                    changes: p.changes.clone(),
-                    result: p.result.clone(),
-                    command: p.command.clone(),
-                    aggregated_output: p.aggregated_output.clone(),
+                    duration: p.duration.take(),
+                    changes: p.changes.take(),
+                    result: p.result.take(),
+                    command: p.command.take(),
+                    aggregated_output: p.aggregated_output,
                     status: p.success.map(|s| if s { "completed" } else { "failed" }.to_owned()),
                     kind: Some(kind.to_owned()),
                     ..Item::default()
@@ -727,7 +732,7 @@ impl Reader {
     /// The end of a command, patch or MCP call: more about a call that is known, or a call that a program of code mode made.
     fn ended(
         &mut self,
-        item: &Item,
+        item: &Item<'_>,
         took: Option<(i64, i64)>,
         time: Option<DateTime<Utc>>,
         origin: &Origin,
@@ -774,7 +779,7 @@ impl Reader {
                     Some(c) => json!({"cmd": super::tools::command_line(c)}),
                     None => item.arguments.clone().unwrap_or_else(|| files_of(item.changes.as_ref())),
                 });
-                e.tool_output = item.aggregated_output.clone().map(Value::from);
+                e.tool_output = item.aggregated_output.and_then(|o| serde_json::from_str(o.get()).ok());
                 e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(time);
                 e.cwd = item.cwd.as_deref().map(|c| c.strip_prefix("file://").unwrap_or(c).to_owned());
                 // a call without a record of its own was made by a program: by which one is sure only while one was open
@@ -821,7 +826,7 @@ impl Reader {
         self.contexts += 1;
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
         let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
-        let text = p.message.as_ref().map(text_of).unwrap_or_default();
+        let text = p.message.and_then(|m| serde_json::from_str(m.get()).ok()).map(text_of).unwrap_or_default();
         e.tool_input = Some(text.into());
         e.extra.insert("compaction".to_owned(), true.into());
         // the summary itself was written by the last response
@@ -862,12 +867,12 @@ impl Reader {
 }
 
 /// The input of a call: JSON where it is a JSON string, else as it is.
-fn input(p: &Payload<'_>) -> Value {
-    let parse = |v: &Value| match v {
-        Value::String(s) => serde_json::from_str(s).ok().filter(Value::is_object).unwrap_or_else(|| v.clone()),
-        other => other.clone(),
+fn input(p: &mut Payload<'_>) -> Value {
+    let parse = |v: Value| match v {
+        Value::String(s) => serde_json::from_str(&s).ok().filter(Value::is_object).unwrap_or(Value::String(s)),
+        other => other,
     };
-    p.arguments.as_ref().map(parse).or_else(|| p.input.clone()).or_else(|| p.action.clone()).unwrap_or(Value::Null)
+    p.arguments.take().map(parse).or_else(|| p.input.take()).or_else(|| p.action.take()).unwrap_or_default()
 }
 
 /// Text of the client in a message of role user.

@@ -1,12 +1,11 @@
 //! Lines of a Codex rollout, clients 2025 to 0.169. One struct holds the union of the fields of all payload types: which
 //! stand there is decided line by line, never by version.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-pub(super) type Text<'a> = Cow<'a, str>;
+use crate::source::text::Text;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -17,7 +16,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub payload: Option<Payload<'a>>,
+    pub payload: Option<Box<Payload<'a>>>,
     pub metadata: Option<Metadata>,
     /// Of lines of 2025 without a wrapper.
     #[serde(borrow)]
@@ -91,18 +90,22 @@ pub(super) struct Payload<'a> {
     pub action: Option<Value>,
     pub tools: Option<serde::de::IgnoredAny>,
     // events
-    /// Of `user_message`, `agent_message`, `compacted`.
-    pub message: Option<Value>,
+    /// Of `user_message`, `agent_message`, `compacted`; only the last needs it parsed.
+    #[serde(borrow)]
+    pub message: Option<&'a RawValue>,
     pub info: Option<Info>,
     pub usage: Option<Tokens>,
-    pub item: Option<Item>,
+    #[serde(borrow)]
+    pub item: Option<Item<'a>>,
     pub exit_code: Option<i64>,
     pub duration: Option<Value>,
     pub success: Option<bool>,
     pub changes: Option<Value>,
     pub result: Option<Value>,
     pub command: Option<Value>,
-    pub aggregated_output: Option<String>,
+    /// A copy of what the output holds: parsed only where there is no other record of the call.
+    #[serde(borrow)]
+    pub aggregated_output: Option<&'a RawValue>,
     pub started_at_ms: Option<i64>,
     pub completed_at_ms: Option<i64>,
     #[serde(borrow)]
@@ -136,14 +139,15 @@ pub(super) struct Tokens {
 /// `item_completed.item` (0.151 and later).
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct Item {
+pub(super) struct Item<'a> {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub id: Option<String>,
     pub command: Option<Value>,
     pub cwd: Option<String>,
     pub status: Option<String>,
-    pub aggregated_output: Option<String>,
+    #[serde(borrow)]
+    pub aggregated_output: Option<&'a RawValue>,
     pub exit_code: Option<i64>,
     pub duration: Option<Value>,
     pub changes: Option<Value>,
