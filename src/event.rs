@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, SecondsFormat, Utc};
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
@@ -287,17 +287,22 @@ fn value_text(v: Option<&Value>) -> std::borrow::Cow<'_, str> {
 /// Reads RFC 3339, and the naive ISO times of `"0.1"` lines as UTC.
 pub fn parse_time(s: &str) -> Option<DateTime<Utc>> {
     if let Ok(t) = DateTime::parse_from_rfc3339(s) {
-        return Some(t.with_timezone(&Utc));
+        return sayable(t.with_timezone(&Utc));
     }
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .iter()
         .find_map(|f| NaiveDateTime::parse_from_str(s, f).ok())
-        .map(|t| t.and_utc())
+        .and_then(|t| sayable(t.and_utc()))
 }
 
-/// Time from milliseconds since 1970; none beyond what a date can say.
+/// Time from milliseconds since 1970; none beyond what RFC 3339 can say.
 pub fn time_from_ms(ms: i64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(ms)
+    DateTime::from_timestamp_millis(ms).and_then(sayable)
+}
+
+/// A time whose year has four digits, in every time zone: others cannot be written and read back, nor shown.
+fn sayable(t: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (1..=9999).contains(&t.year()).then_some(t)
 }
 
 impl Serialize for Usage {
@@ -497,6 +502,20 @@ mod tests {
         assert_eq!(e.parents, ["a", "b"]);
         assert_eq!(e.timestamp.unwrap().to_rfc3339(), "2026-05-14T10:11:12.500+00:00");
         assert_eq!(e.extra["caused_by"], "user");
+    }
+
+    #[test]
+    fn times_are_those_that_can_be_written_and_read_back() {
+        for text in ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z"] {
+            let t = parse_time(text).unwrap();
+            assert_eq!(parse_time(&t.to_rfc3339_opts(SecondsFormat::AutoSi, true)), Some(t), "{text}");
+        }
+        for beyond in
+            ["+262142-12-31T23:59:59.9", "-0005-01-01T00:00:00", "0000-01-01T00:00:00Z", "+10000-01-01 00:00:00"]
+        {
+            assert_eq!(parse_time(beyond), None, "{beyond}");
+        }
+        assert_eq!((time_from_ms(i64::MAX), time_from_ms(253_402_300_800_000)), (None, None));
     }
 
     #[test]

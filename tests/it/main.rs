@@ -2,6 +2,7 @@
 
 mod aider;
 mod architecture;
+mod attack;
 mod blame;
 mod claude_code;
 mod codex;
