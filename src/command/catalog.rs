@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::sync::{self, Readable};
 use crate::event::Event;
-use crate::source::{SOURCES, claim};
+use crate::source::{SOURCES, claim, plain};
 use crate::store::index::Index;
 use crate::store::{Summary, read_file};
 
@@ -398,7 +398,7 @@ fn is_store_file(path: &Path) -> anyhow::Result<bool> {
     if path.is_dir() {
         return Ok(false);
     }
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut head = Vec::new();
     file.take(64).read_to_end(&mut head)?;
     Ok(head.trim_ascii_start().starts_with(br#"{"schema_version""#))

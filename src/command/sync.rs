@@ -154,7 +154,8 @@ impl<'a> Writer<'a> {
 /// The keys of all lines of a session file; none where there is no file.
 fn stored_keys(path: &Path) -> HashSet<u64> {
     let mut keys = HashSet::new();
-    let Ok(file) = File::open(path) else { return keys };
+    // a pipe in the store would be waited for; writing to it is refused
+    let Some(file) = path.is_file().then(|| File::open(path).ok()).flatten() else { return keys };
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {

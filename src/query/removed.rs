@@ -53,7 +53,7 @@ fn lost(hunk: &Hunk, text: &str) -> Option<(String, Option<u64>)> {
     let after: std::collections::HashSet<&str> = hunk.after.lines().map(str::trim_end).collect();
     let gone = hunk.before.lines().enumerate().filter(|(_, l)| l.contains(first) && !after.contains(l.trim_end()));
     let (at, line) = gone.min_by_key(|(_, l)| l.len())?;
-    Some((line.to_owned(), hunk.line.map(|n| n + at as u64)))
+    Some((line.to_owned(), hunk.line.and_then(|n| n.checked_add(at as u64))))
 }
 
 /// The recorded change of an edit (`patch`).

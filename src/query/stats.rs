@@ -120,10 +120,11 @@ pub fn stats(graph: &Graph) -> Stats {
 
 impl Tokens {
     fn add(&mut self, u: Usage) {
-        self.input += u.input.unwrap_or(0);
-        self.output += u.output.unwrap_or(0);
-        self.cache_read += u.cache_read.unwrap_or(0);
-        self.cache_write += u.cache_write.unwrap_or(0);
+        let sums = [&mut self.input, &mut self.output, &mut self.cache_read, &mut self.cache_write];
+        for (sum, more) in sums.into_iter().zip([u.input, u.output, u.cache_read, u.cache_write]) {
+            // a damaged file may hold any number
+            *sum = sum.saturating_add(more.unwrap_or(0));
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! [`Lines`] finds the lines; [`records`] parses one. The straight path is one borrowed `serde_json` pass; only a line
 //! that fails is looked at again: lone surrogates (Claude Code before 2.1.132 wrote them where a cut split an emoji), raw
-//! control bytes, invalid UTF-8, duplicate keys, a trailing NUL padding, several objects on a line.
+//! control bytes, invalid UTF-8, duplicate keys, numbers beyond range, nesting beyond what parsers take, a trailing NUL padding, several objects
+//! on a line.
 
 use std::io::{self, BufRead};
 
@@ -148,44 +149,59 @@ fn reason(e: &serde_json::Error) -> String {
     if e.is_eof() { format!("torn: {text}") } else { format!("{text} (column {})", e.column()) }
 }
 
+/// Deeper than this a value becomes the text of its JSON: parsers stop at 128.
+const DEEPEST: usize = 100;
+
 /// Writes the text of `line` to `out` with what no JSON parser takes made harmless; duplicate keys keep their last value.
 pub(super) fn repair(line: &[u8], out: &mut String) {
     out.clear();
     let text = String::from_utf8_lossy(line);
     let mut fixed = String::with_capacity(text.len());
     let bytes = text.as_bytes();
-    let (mut i, mut from) = (0, 0);
+    let (mut i, mut from, mut inside, mut depth) = (0, 0, false, 0usize);
     while i < bytes.len() {
-        let b = bytes[i];
-        if b == b'\\' {
-            match lone_surrogate(&bytes[i..]) {
-                Escape::Lone => {
-                    fixed.push_str(&text[from..i]);
-                    fixed.push_str("\\ufffd");
-                    i += 6;
-                    from = i;
-                }
-                Escape::Whole(n) => i = (i + n).min(bytes.len()),
+        let (instead, length) = match bytes[i] {
+            b'\\' => match lone_surrogate(&bytes[i..]) {
+                Escape::Lone => (Some("\\ufffd".into()), 6),
+                Escape::Whole(n) => (None, n),
+            },
+            b'"' => {
+                inside = !inside;
+                (None, 1)
             }
-            // an escaped character of several bytes must not be cut
-            while !text.is_char_boundary(i) {
-                i += 1;
+            b'\t' if inside => (Some("\\t".into()), 1),
+            b'\n' if inside => (Some("\\n".into()), 1),
+            b'\r' if inside => (Some("\\r".into()), 1),
+            b'\t' | b'\n' | b'\r' => (None, 1),
+            0..0x20 => (Some("\u{fffd}".into()), 1),
+            b'[' | b'{' if !inside && depth == DEEPEST => {
+                let value = &text[i..i + length_of(&bytes[i..])];
+                (Some(serde_json::Value::from(value).to_string().into()), value.len())
             }
-        } else if b < 0x20 && b != b'\t' && b != b'\r' && b != b'\n' {
+            b'[' | b'{' if !inside => {
+                depth += 1;
+                (None, 1)
+            }
+            b']' | b'}' if !inside => {
+                depth = depth.saturating_sub(1);
+                (None, 1)
+            }
+            b'-' | b'0'..=b'9' | b'N' | b'I' if !inside => number(&text[i..]),
+            _ => (None, 1),
+        };
+        if let Some(instead) = instead {
+            let instead: std::borrow::Cow<'_, str> = instead;
             fixed.push_str(&text[from..i]);
-            fixed.push('\u{fffd}');
-            i += 1;
-            from = i;
-        } else if b == b'\t' && in_string(bytes, i) {
-            fixed.push_str(&text[from..i]);
-            fixed.push_str("\\t");
-            i += 1;
-            from = i;
-        } else {
+            fixed.push_str(&instead);
+            from = i + length;
+        }
+        i = (i + length).min(bytes.len());
+        // an escaped character of several bytes must not be cut
+        while !text.is_char_boundary(i) {
             i += 1;
         }
     }
-    fixed.push_str(&text[from..]);
+    fixed.push_str(text.get(from..).unwrap_or(""));
     // a pass through a map keeps the last of duplicate keys
     let mut values = serde_json::Deserializer::from_str(&fixed).into_iter::<serde_json::Value>();
     for value in values.by_ref() {
@@ -200,10 +216,35 @@ pub(super) fn repair(line: &[u8], out: &mut String) {
     }
 }
 
-/// Whether a raw tab can only stand inside a string: between objects white space is rare, so this looks back for the last
-/// structural byte.
-fn in_string(bytes: &[u8], at: usize) -> bool {
-    bytes[..at].iter().rev().take(4096).find(|b| !b.is_ascii_whitespace()).is_some_and(|b| !b"{}[],:".contains(b))
+/// Bytes of the array or object at the beginning of a text; all of it where it does not end.
+fn length_of(bytes: &[u8]) -> usize {
+    let (mut depth, mut inside, mut escaped) = (0usize, false, false);
+    for (i, b) in bytes.iter().enumerate() {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => inside = !inside,
+            b'[' | b'{' if !inside => depth += 1,
+            b']' | b'}' if !inside => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return i + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+/// What stands for a number, and its length: `null` for one that no parser takes (`NaN` and `Infinity`, as Python writes them,
+/// and what is beyond a double).
+fn number(rest: &str) -> (Option<std::borrow::Cow<'static, str>>, usize) {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let token = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
+    let beyond = matches!(token, "NaN" | "Infinity" | "-Infinity")
+        || !token.contains(['N', 'I', 'n', 'i']) && token.parse::<f64>().is_ok_and(f64::is_infinite);
+    (beyond.then_some("null".into()), token.len().max(1))
 }
 
 enum Escape {
@@ -257,6 +298,25 @@ mod tests {
         assert_eq!(one(b"{\"a\":\"x\ty\"}")["a"], "x\ty");
         assert_eq!(one(b"\xef\xbb\xbf{\"a\":1,\"a\":2}\r\n")["a"], 2);
         assert_eq!(one(b"{\"a\":1}\0\0\0\n")["a"], 1);
+        assert_eq!(
+            one(br#"{"a":1e400,"b":-1e999,"c":"1e400 NaN","d":[NaN,Infinity,-Infinity,1e3]}"#).to_string(),
+            r#"{"a":null,"b":null,"c":"1e400 NaN","d":[null,null,null,1000.0]}"#
+        );
+    }
+
+    #[test]
+    fn what_is_too_deep_becomes_text() {
+        let line = format!("{{\"a\":{}\"]\\\"\"{},\"b\":1}}", "[".repeat(200), "]".repeat(200));
+        let found = one(line.as_bytes());
+        assert_eq!(found["b"], 1);
+        let mut at = &found["a"];
+        while let Some(inner) = at.get(0) {
+            at = inner;
+        }
+        let rest = at.as_str().unwrap();
+        assert!(rest.starts_with("[[[") && rest.ends_with("]]]") && rest.contains("\"]\\\"\""), "{rest}");
+        // what does not end is no record, however deep
+        assert!(all(&vec![b'['; 100_000])[0].is_err());
     }
 
     #[test]

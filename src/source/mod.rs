@@ -13,6 +13,7 @@ pub mod copilot;
 pub mod hook;
 pub mod jsonl;
 pub mod opencode;
+pub mod plain;
 mod report;
 pub mod text;
 
@@ -159,7 +160,7 @@ pub fn claim(path: &Path) -> anyhow::Result<Option<(&'static dyn Source, Vec<Tra
     use anyhow::Context as _;
     let mut head = Vec::new();
     if !path.is_dir() {
-        let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         file.take(64 * 1024).read_to_end(&mut head).with_context(|| format!("cannot read {}", path.display()))?;
     }
     for source in SOURCES {

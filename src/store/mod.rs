@@ -78,6 +78,6 @@ impl Store {
             return Vec::new();
         };
         let paths = entries.filter_map(|e| Some(e.ok()?.path()));
-        paths.filter(|p| p.extension().is_some_and(|x| x == "jsonl")).collect()
+        paths.filter(|p| p.extension().is_some_and(|x| x == "jsonl") && p.is_file()).collect()
     }
 }

@@ -39,7 +39,7 @@ pub struct Stored {
 /// # Errors
 /// The file cannot be opened or read on.
 pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut stored = Stored::default();
     let mut known: HashMap<String, usize> = HashMap::new();
@@ -87,6 +87,14 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
     }
     hooked::complete(&mut stored);
     Ok(stored)
+}
+
+/// Opens a plain file; a pipe in the store would be waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    match std::fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no plain file")),
+    }
 }
 
 /// The schema version at the head of a line; "" where it does not begin with one.

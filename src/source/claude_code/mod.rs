@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::{Env, Report, Sink, Source, Transcript};
+use super::{Env, Report, Sink, Source, Transcript, plain};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id;
@@ -93,7 +93,7 @@ impl Source for ClaudeCode {
     }
 
     fn cwd(&self, transcript: &Transcript) -> Option<String> {
-        let file = fs::File::open(&transcript.path).ok()?;
+        let file = plain::open(&transcript.path).ok()?;
         let reader = BufReader::new(file.take(256 * 1024));
         reader.lines().map_while(Result::ok).find_map(|line| {
             let line: wire::Line<'_> = serde_json::from_str(&line).ok()?;
@@ -156,8 +156,10 @@ fn agent_files(main: &Path, session: &str, beside: &Beside) -> Vec<PathBuf> {
     let mut found = beside.get(session).cloned().unwrap_or_default();
     let mut todo = vec![main.with_extension("").join("subagents")];
     while let Some(dir) = todo.pop() {
-        for path in files(&dir) {
-            if path.is_dir() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path();
+            // links to folders are not followed: they may lead in a circle
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
                 todo.push(path);
             } else if is_agent_file(&path) {
                 found.push(path);
@@ -176,7 +178,7 @@ fn is_agent_file(path: &Path) -> bool {
 /// The session that the first lines of a sub-agent's file name.
 fn session_of(path: &Path) -> Option<String> {
     let mut head = Vec::new();
-    fs::File::open(path).and_then(|f| f.take(4096).read_to_end(&mut head)).ok()?;
+    plain::open(path).and_then(|f| f.take(4096).read_to_end(&mut head)).ok()?;
     let head = String::from_utf8_lossy(&head);
     head.split_once("\"sessionId\":\"")?.1.split_once('"').map(|(id, _)| id.to_owned())
 }

@@ -1,7 +1,6 @@
 //! Reads a transcript and its sub-agents' files into events, line by line.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use super::{AGENT, agent_files, agent_files_beside, prompt_id};
 use crate::event::{Event, EventType, Origin, Status, Usage, parse_time};
 use crate::id;
 use crate::source::jsonl::{Lines, records};
+use crate::source::plain;
 use crate::source::{Report, Sink, Transcript};
 
 /// Kinds of line that say nothing about causes, seen in clients 1.0 to 2.1.330.
@@ -79,7 +79,7 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
         let files = agent_files(path, &reader.session, &beside);
         // who spawned whom is in small files: known before any sub-agent is read
         for file in &files {
-            let meta = fs::read(file.with_extension("meta.json")).unwrap_or_default();
+            let meta = plain::read(&file.with_extension("meta.json")).unwrap_or_default();
             let meta: Meta = serde_json::from_slice(&meta).unwrap_or_default();
             if let (Some(call), Some(agent)) = (meta.tool_use_id, agent_of(file)) {
                 reader.spawned_by.entry(agent).or_insert(call);
@@ -166,7 +166,7 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path, agent: Option<String>, sink: Sink<'_>) -> anyhow::Result<()> {
-        let file = fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
         let name = path.to_string_lossy().into_owned();
         let mut chain = Chain::default();
@@ -492,18 +492,27 @@ impl Reader {
                 self.give(e, message, r, chain, sink);
                 return;
             }
-            _ => Vec::new(),
+            _ => {
+                self.report.unknown("assistant line without content");
+                Vec::new()
+            }
         };
         let told = |t: Option<Text<'_>>| t.filter(|t| !t.trim().is_empty()).map(Text::into_owned);
         for (n, b) in blocks.into_iter().enumerate() {
             let e = match b.kind.as_deref() {
                 Some("text") => match told(b.text) {
                     Some(t) => self.said(EventType::Message, "message", t, place, &turn, n),
-                    None => continue,
+                    None => {
+                        self.report.pass_over("block without text");
+                        continue;
+                    }
                 },
                 Some("thinking" | "redacted_thinking") => match told(b.thinking) {
                     Some(t) => self.said(EventType::Reasoning, "reasoning", t, place, &turn, n),
-                    None => continue,
+                    None => {
+                        self.report.pass_over("block without text");
+                        continue;
+                    }
                 },
                 Some("tool_use" | "server_tool_use" | "mcp_tool_use") => match self.call(wire, b, place, &turn, r) {
                     Some(e) => e,

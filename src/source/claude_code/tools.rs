@@ -107,5 +107,5 @@ fn recorded_lines(event: &Event) -> Option<u64> {
     let before = hunk.get("before")?.as_str()?;
     let wanted = event.tool_input.as_ref()?.get("old_string")?.as_str()?.lines().next()?;
     let at = before.lines().position(|l| l.ends_with(wanted))?;
-    Some(start + at as u64)
+    start.checked_add(at as u64)
 }

@@ -139,7 +139,7 @@ fn number(files: &mut [FileEdit], event: &Event) {
             for (hunk, k) in file.hunks.iter_mut().zip(known.hunks) {
                 let first = hunk.before.lines().next().unwrap_or("");
                 let at = k.before.lines().position(|l| l == first);
-                hunk.line = k.line.zip(at).map(|(line, at)| line + at as u64);
+                hunk.line = k.line.zip(at).and_then(|(line, at)| line.checked_add(at as u64));
             }
         }
     }

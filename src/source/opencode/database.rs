@@ -32,6 +32,11 @@ pub(super) struct Database {
 impl Database {
     /// Opens it for reading in the way that changes nothing in its folder.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        // SQLite would wait for the writer of a pipe
+        let meta = fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
+        if !meta.is_file() {
+            bail!("{} is no plain file", path.display());
+        }
         let stamps = [stamp(path), stamp(&beside(path, "-wal"))];
         let (connection, copy, unguarded) = match way(path) {
             Way::Immutable => (connect(path, "immutable=1", false)?, None, Some(stamps)),
@@ -62,6 +67,20 @@ pub(super) fn with<T>(path: &Path, mut read: impl FnMut(&Database) -> anyhow::Re
     got
 }
 
+/// Whether the end of the file is missing: SQLite takes what is missing of the last page for zeros, and rows vanish.
+pub(super) fn is_cut_off(path: &Path) -> bool {
+    let mut head = [0; 18];
+    let Ok(mut file) = fs::File::open(path) else { return false };
+    let Ok(length) = file.metadata().map(|m| m.len()) else { return false };
+    // the size of a page stands in bytes 16 and 17; 1 is 65,536
+    let page = match std::io::Read::read_exact(&mut file, &mut head) {
+        Ok(()) => u64::from(head[16]) << 8 | u64::from(head[17]),
+        Err(_) => return true,
+    };
+    let page = if page == 1 { 65_536 } else { page };
+    page > 0 && length % page != 0
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
     /// All is in the one file and nobody writes: no locks, nothing beside it.
@@ -83,7 +102,7 @@ fn way(path: &Path) -> Way {
     }
     let shm = beside(path, "-shm");
     // opened for writing, not written: where that is refused, SQLite could not take its read lock
-    let lockable = fs::OpenOptions::new().write(true).open(&shm).is_ok();
+    let lockable = shm.is_file() && fs::OpenOptions::new().write(true).open(&shm).is_ok();
     let folder = path.parent().and_then(|p| fs::metadata(p).ok());
     let writable = folder.is_none_or(|m| !m.permissions().readonly());
     if lockable && writable { Way::ReadOnly } else { Way::Copy }

@@ -5,7 +5,7 @@
 //! into the database and leaves them in place.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::wire::{Message, Part, Record, Records, Session, Task, after};
 use super::{AGENT, ends_with};
 use crate::source::Transcript;
 use crate::source::jsonl::document;
+use crate::source::plain;
 
 /// One session of a storage folder.
 pub(super) struct Storage {
@@ -33,7 +34,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 
 fn parse<T: DeserializeOwned>(file: &Path) -> Result<T, String> {
     let name = || file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let bytes = fs::read(file).map_err(|e| format!("{}: {e}", name()))?;
+    let bytes = plain::read(file).map_err(|e| format!("{}: {e}", name()))?;
     document(&bytes).map_err(|e| format!("{}: {e}", name()))
 }
 
@@ -46,15 +47,21 @@ impl Storage {
             .then(|| Self { folder: folder.to_owned(), file: file.to_owned() })
     }
 
-    fn messages_of(&self, session: &str) -> PathBuf {
-        self.folder.join("message").join(session)
+    /// The files of the messages of a session, or of the parts of a message.
+    fn files_of(&self, kind: &str, id: &str) -> Vec<PathBuf> {
+        // an id with separators would lead out of the folder
+        let mut parts = Path::new(id).components();
+        match (parts.next(), parts.next()) {
+            (Some(Component::Normal(name)), None) => json_files(&self.folder.join(kind).join(name)),
+            _ => Vec::new(),
+        }
     }
 
     /// Messages of a session in order, with the bad ones apart.
     fn messages(&self, session: &str) -> (Vec<Message>, Vec<String>) {
         let mut problems = Vec::new();
         let mut messages: Vec<Message> = Vec::new();
-        for file in json_files(&self.messages_of(session)) {
+        for file in self.files_of("message", session) {
             match parse::<Message>(&file) {
                 Ok(m) => messages.push(m),
                 Err(e) => problems.push(e),
@@ -66,7 +73,7 @@ impl Storage {
 
     fn parts(&self, message: &str, problems: &mut Vec<String>) -> Vec<Part> {
         let folder = self.folder.join("part");
-        let mut files = json_files(&folder.join(message));
+        let mut files = self.files_of("part", message);
         let flat = files.is_empty();
         if flat {
             // one published layout has all parts in one folder
@@ -93,14 +100,13 @@ impl Storage {
             let meta = fs::metadata(p).ok()?;
             Some((meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros(), meta.len()))
         };
-        let files = json_files(&self.messages_of(session));
+        let files = self.files_of("message", session);
         let count = files.len();
         let mut newest: Vec<_> = files.into_iter().filter_map(|f| Some((stamp(&f)?, f))).collect();
         newest.sort_unstable();
         let last = newest.last().map_or(0, |((time, _), _)| *time);
-        let recent = newest.iter().rev().take(3).filter_map(|(_, f)| f.file_stem());
-        let parts: Vec<_> =
-            recent.flat_map(|id| json_files(&self.folder.join("part").join(id))).filter_map(|p| stamp(&p)).collect();
+        let recent = newest.iter().rev().take(3).filter_map(|(_, f)| f.file_stem()?.to_str());
+        let parts: Vec<_> = recent.flat_map(|id| self.files_of("part", id)).filter_map(|p| stamp(&p)).collect();
         let (time, size) = stamp(&self.file).unwrap_or_default();
         let changed = parts.iter().map(|(t, _)| *t).max().unwrap_or(0);
         format!("{size}:{time}:{count}:{last}:{}:{changed}", parts.len())
@@ -201,7 +207,7 @@ pub(super) fn is_export(head: &[u8]) -> bool {
 
 impl Export {
     pub(super) fn open(file: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = plain::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let parsed: ExportFile = document(&bytes).map_err(anyhow::Error::msg)?;
         Ok(Self { session: parsed.info, messages: parsed.messages })
     }

@@ -179,6 +179,12 @@ impl Source for OpenCode {
                 read::read(&Rows { connection, id }, &name, sink)
             }
         });
+        let result = result.map(|mut report| {
+            if database::is_cut_off(path) {
+                report.bad(&name, 0, "the database is cut off");
+            }
+            report
+        });
         result.with_context(|| format!("cannot read {name}"))
     }
 

@@ -86,7 +86,7 @@ fn first_changed_line(event: &Event, hunk: &Hunk) -> Option<u64> {
     let before = recorded.get("before")?.as_str()?;
     let first = hunk.before.lines().next()?;
     let at = before.lines().position(|l| l == first)?;
-    u64::try_from(at).ok().map(|at| line + at)
+    u64::try_from(at).ok().and_then(|at| line.checked_add(at))
 }
 
 /// How a call ended. "completed" only says that the tool gave an answer.

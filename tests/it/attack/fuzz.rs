@@ -260,9 +260,11 @@ fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], mut run: impl FnMut(&[u8])) {
         check(&input, &format!("mutation {count}"));
         count += 1;
     }
-    // told with `--nocapture`: how far a long run came
-    let mut out = std::io::stderr();
-    std::io::Write::write_fmt(&mut out, format_args!("{target}: {count} inputs in {seconds} s\n")).unwrap();
+    if seconds > 1.0 {
+        // how far a long run came
+        let mut out = std::io::stderr();
+        std::io::Write::write_fmt(&mut out, format_args!("{target}: {count} inputs in {seconds} s\n")).unwrap();
+    }
     assert!(count > 0);
 }
 

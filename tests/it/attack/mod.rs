@@ -2,4 +2,5 @@
 //! taken out.
 
 mod fuzz;
+mod junk;
 mod samples;

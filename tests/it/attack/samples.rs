@@ -28,7 +28,6 @@ pub enum Form {
     /// A SQLite database.
     Database,
     /// Plain text.
-    #[expect(dead_code, reason = "no agent of this form yet")]
     Text,
 }
 

@@ -1,0 +1,31 @@
+//! Opening what stands in an agent's folder: plain files only, so that a pipe or a device under a session's name blocks nobody.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Take};
+use std::path::Path;
+
+/// Opens a file up to the length that it has now: one that is written to faster than it is read still comes to an end, and
+/// what is added is read the next time.
+///
+/// # Errors
+/// It cannot be opened, or is no plain file (nor a link to one).
+pub fn open(path: &Path) -> io::Result<Take<File>> {
+    // looked at before it is opened: opening a pipe waits for its writer
+    let plain = |meta: fs::Metadata| {
+        if meta.is_file() { Ok(meta.len()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file")) }
+    };
+    plain(fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    let length = plain(file.metadata()?)?;
+    Ok(file.take(length))
+}
+
+/// The whole content of a file.
+///
+/// # Errors
+/// It cannot be opened or read, or is no plain file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
