@@ -3,4 +3,5 @@
 
 mod fuzz;
 mod junk;
+mod places;
 mod samples;
