@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest input.
 const LONGEST: usize = 40_000;
 
+/// The input that is being run, and since when.
+type Running = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
+
 /// xorshift64*: small, and the same everywhere.
 pub struct Random(u64);
 
@@ -235,7 +238,7 @@ fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], mut run: impl FnMut(&[u8])) {
     let finds = package().join("fixtures/attack/finds");
     let seconds = std::env::var("CAUSETRACE_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1.0);
     let seed = std::env::var("CAUSETRACE_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let now: Arc<Mutex<Option<(Instant, Vec<u8>)>>> = Arc::default();
+    let now: Running = Arc::default();
     watch(target.to_owned(), now.clone(), finds.clone());
     let mut check = |input: &[u8], name: &str| {
         *now.lock().unwrap() = Some((Instant::now(), input.to_vec()));
@@ -277,7 +280,7 @@ fn keep(finds: &PathBuf, target: &str, input: &[u8]) -> PathBuf {
 }
 
 /// Ends the process where an input hangs: nothing else can be done about a thread that loops.
-fn watch(target: String, now: Arc<Mutex<Option<(Instant, Vec<u8>)>>>, finds: PathBuf) {
+fn watch(target: String, now: Running, finds: PathBuf) {
     let weak = Arc::downgrade(&now);
     std::thread::spawn(move || {
         while let Some(now) = weak.upgrade() {

@@ -119,7 +119,7 @@ fn a_file_without_permission() {
     use std::os::unix::fs::PermissionsExt;
     for s in SAMPLES {
         let p = s.plant();
-        fs::set_permissions(&p.file, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&p.file, fs::Permissions::from_mode(0o000)).unwrap();
         let readable = fs::File::open(&p.file).is_ok();
         let (events, report, p) = all_of(s.path, p);
         assert_eq!((!events.is_empty(), report.is_some()), (readable, readable), "{}", s.path);
