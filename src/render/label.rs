@@ -39,6 +39,15 @@ pub fn ending(event: &Event) -> Option<String> {
 
 /// The event in one line of at most `width` columns, painted. `cwd` shortens paths below it.
 pub fn label(term: &Term, event: &Event, action: &Action, cwd: Option<&str>, width: usize) -> String {
+    const TAKEN_BACK: &str = "rewound: ";
+    if event.extra.get("dead_branch").and_then(Value::as_bool) != Some(true) {
+        return said(term, event, action, cwd, width);
+    }
+    let rest = said(term, event, action, cwd, width.saturating_sub(TAKEN_BACK.len()));
+    format!("{}{rest}", term.paint(Tone::Dim, &cut(TAKEN_BACK, width)))
+}
+
+fn said(term: &Term, event: &Event, action: &Action, cwd: Option<&str>, width: usize) -> String {
     let (name, object, tone) = parts(event, action, cwd);
     if name.is_empty() {
         return term.paint(tone, &one_line(&object, width));

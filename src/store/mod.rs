@@ -14,6 +14,7 @@ mod file_name;
 mod hooked;
 pub mod index;
 mod read;
+mod rewound;
 mod skim;
 mod summary;
 pub mod unusable;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::hooked;
+use super::{hooked, rewound};
 use crate::event::Event;
 
 /// Something wrong with a line of the store.
@@ -86,6 +86,7 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
         }
     }
     hooked::complete(&mut stored);
+    rewound::mark(&mut stored.events);
     Ok(stored)
 }
 

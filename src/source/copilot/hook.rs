@@ -2,6 +2,7 @@
 //!
 //! Copilot CLI tells no id of any call, and nothing that its `events.jsonl` lacks; but `/rewind` deletes turns from that file.
 //! So its hook asks for one thing: that the file be read into the store at the end of each turn (`agentStop` names it).
+//! In a sub-agent it says the agent's id for the session's, which is the session of no file: such payloads tell nothing else.
 //! VS Code tells call ids (`tool_use_id`), which its session files have too, some with an ending of its own.
 
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ pub(crate) fn received(p: Payload, now: DateTime<Utc>) -> Received {
     let stop = p.stop_reason.is_some() || matches!(p.name(), "Stop" | "agentStop");
     let file = p.transcript_path.as_deref().filter(|t| stop && t.ends_with("events.jsonl"));
     let mut received = Received { transcript: file.map(PathBuf::from), ..Received::default() };
+    if p.agent_id.as_deref() == Some(&session) {
+        return received;
+    }
     let (name, Some(call_id)) = (p.name(), p.tool_use_id.as_deref()) else {
         if let ("UserPromptSubmit", Some(text)) = (p.name(), p.prompt.as_deref().filter(|t| !t.trim().is_empty())) {
             let id = told_id(AGENT, &session, "prompt", &stamp(now).to_string(), text);
@@ -65,6 +69,14 @@ mod tests {
         let call = br#"{"sessionId":"s","timestamp":1,"cwd":"/p","toolName":"view","toolArgs":{"path":"/x"}}"#;
         let received = receive(call, DateTime::UNIX_EPOCH).unwrap();
         assert!(received.events.is_empty() && received.transcript.is_none(), "no call id, no event");
+    }
+
+    #[test]
+    fn a_sub_agent_is_no_session() {
+        let told = br#"{"hook_event_name":"UserPromptSubmit","session_id":"a","timestamp":"2026-11-24T22:32:57.785Z","cwd":"/p","agent_id":"a","agent_type":"task","parent_agent_id":"s","prompt":"Run the test."}"#;
+        assert!(receive(told, DateTime::UNIX_EPOCH).unwrap().events.is_empty());
+        let stop = br#"{"hook_event_name":"Stop","session_id":"a","timestamp":"2026-11-24T22:32:57.934Z","cwd":"/p","agent_id":"a","parent_agent_id":"s","transcript_path":"/h/s/events.jsonl","stop_reason":"end_turn"}"#;
+        assert_eq!(receive(stop, DateTime::UNIX_EPOCH).unwrap().transcript, Some(PathBuf::from("/h/s/events.jsonl")));
     }
 
     #[test]

@@ -40,30 +40,26 @@ pub(super) fn roots(env: &Env) -> Vec<PathBuf> {
 }
 
 pub(super) fn discover(env: &Env) -> Vec<Transcript> {
-    let mut found = Vec::new();
     let mut known = HashSet::new();
-    for root in roots(env) {
-        // folders first: they win over a file of the same session
-        let (folders, files): (Vec<_>, Vec<_>) = sessions_in(&root).into_iter().partition(|f| is_events(f));
-        for file in folders.into_iter().chain(files) {
-            if let Some(t) = Transcript::of_file(AGENT, &file, session_of(&file))
-                && t.session_id.as_ref().is_none_or(|id| known.insert(id.clone()))
-            {
-                found.push(t);
-            }
-        }
-    }
-    found
+    let found = roots(env).into_iter().flat_map(|root| sessions_in(&root));
+    found.filter(|t| t.session_id.as_ref().is_none_or(|id| known.insert(id.clone()))).collect()
 }
 
-/// The files of sessions in a folder of them.
-fn sessions_in(root: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path());
-    let file = |p: PathBuf| {
-        let events = p.join("events.jsonl");
-        if p.extension().is_some_and(|e| e == "jsonl") { Some(p) } else { events.is_file().then_some(events) }
-    };
-    entries.filter_map(file).collect()
+/// The sessions in a folder of them.
+fn sessions_in(root: &Path) -> Vec<Transcript> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for path in fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path()) {
+        let events = path.join("events.jsonl");
+        if path.extension().is_some_and(|e| e == "jsonl") {
+            files.push(path);
+        } else if events.is_file() {
+            folders.push(events);
+        }
+    }
+    // a folder wins over a file of the same session
+    let mut known = HashSet::new();
+    let found = folders.iter().chain(&files).filter_map(|f| Transcript::of_file(AGENT, f, session_of(f)));
+    found.filter(|t| t.session_id.as_ref().is_none_or(|id| known.insert(id.clone()))).collect()
 }
 
 fn is_events(path: &Path) -> bool {
@@ -79,8 +75,10 @@ fn session_of(path: &Path) -> Option<String> {
 pub(super) fn claim(path: &Path, head: &[u8]) -> Vec<Transcript> {
     if path.is_dir() {
         let own = path.join("events.jsonl");
-        let files = if own.is_file() { vec![own] } else { sessions_in(&path.join("session-state")) };
-        return files.iter().filter_map(|f| Transcript::of_file(AGENT, f, session_of(f))).collect();
+        if own.is_file() {
+            return Transcript::of_file(AGENT, &own, session_of(&own)).into_iter().collect();
+        }
+        return sessions_in(&path.join("session-state"));
     }
     let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
     let has = |line: &[u8], mark: &str| memchr::memmem::find(line, mark.as_bytes()).is_some();

@@ -373,17 +373,22 @@ impl Reader {
         if !self.standing(at.agent.as_ref()).goes_on(m.api_call_id.as_deref()) {
             self.begin(&name, &at);
         }
-        let copied = self.is_copy(&at);
-        let standing = self.standing(at.agent.as_ref());
-        if let Some(r) = &mut standing.response {
+        let usage = self.told_usage(&m, &at);
+        let mut late = None;
+        if let Some(r) = &mut self.standing(at.agent.as_ref()).response {
             r.said = true;
             r.api.clone_from(&m.api_call_id);
             r.thought = thought.as_deref().map(|t| xxh3_64(t.trim().as_bytes())).or(r.thought);
+            match &r.first {
+                Some(first) => late = usage.map(|u| (first.clone(), u)),
+                None => r.usage = usage,
+            }
         }
-        if standing.usage.is_none() && !copied {
-            // all that clients before 1.0.102 record
-            let usage = m.output_tokens.map(|n| Usage { output: Some(n), ..Usage::default() });
-            standing.usage = usage.map(|u| (m.api_call_id.clone(), u));
+        if let Some(((first, kind), usage)) = late {
+            // thoughts came before the message that tells it
+            let mut e = self.patch(&first, kind);
+            e.usage = Some(usage);
+            sink(e);
         }
         for (kind, text) in [(EventType::Reasoning, thought), (EventType::Message, words)] {
             if let Some(text) = text {
@@ -399,6 +404,14 @@ impl Reader {
                 self.give(e, &at, sink);
             }
         }
+    }
+
+    /// The usage of a response: told before its message, else what the message itself says (all that clients before 1.0.102 record).
+    fn told_usage(&mut self, m: &Assistant, at: &At<'_>) -> Option<Usage> {
+        let copied = self.is_copy(at);
+        let told = self.standing(at.agent.as_ref()).usage.take().filter(|(api, _)| Some(api) == m.api_call_id.as_ref());
+        let own = m.output_tokens.map(|n| Usage { output: Some(n), ..Usage::default() });
+        told.map(|(_, usage)| usage).or(own).filter(|_| !copied)
     }
 
     /// Thoughts in a record of their own: before the message (as versions before 1.0 write them), or after it, where they
@@ -696,7 +709,7 @@ impl Reader {
         let same = standing.response.as_ref().filter(|r| r.open && r.api.is_some() && r.api == t.api_call_id);
         match same.and_then(|r| r.first.clone()) {
             // it mostly stands before its message
-            None => standing.usage = Some((t.api_call_id, usage)),
+            None => standing.usage = t.api_call_id.map(|api| (api, usage)),
             Some((first, kind)) => {
                 let mut e = self.patch(&first, kind);
                 e.usage = Some(usage);

@@ -17,6 +17,8 @@ pub(super) struct Response {
     pub calls: Vec<String>,
     /// Its first event, which carries the usage.
     pub first: Option<(String, EventType)>,
+    /// Its usage, until the first event takes it.
+    pub usage: Option<Usage>,
     /// Its message has come: before, there are only thoughts.
     pub said: bool,
     /// Hash of its thoughts, where they stood in the message.
@@ -40,8 +42,8 @@ pub(super) struct Standing {
     pub spawned_by: Option<String>,
     /// Anything of it was met.
     pub begun: bool,
-    /// Usage of a response whose message has not come yet.
-    pub usage: Option<(Option<String>, Usage)>,
+    /// Usage of a response whose message has not come yet, by the provider's id.
+    pub usage: Option<(String, Usage)>,
 }
 
 impl Standing {
@@ -82,8 +84,7 @@ impl Standing {
         }
         if r.first.is_none() {
             r.first = Some((e.event_id.clone(), e.event_type.clone()));
-            let told = self.usage.take().filter(|(api, _)| api.is_none() || *api == r.api);
-            e.usage = told.map(|(_, usage)| usage);
+            e.usage = r.usage.take();
         }
         if e.event_type == EventType::Message {
             self.last_words = Some(e.event_id.clone());
