@@ -439,7 +439,9 @@ fn recordings_have_the_structure_of_their_scenarios() {
                 checked += 1;
             }
             let left = script[at..].iter().filter(|t| t.get("error").is_none() && t["text"] != "Spare.").count();
-            assert!(left == 0 || scenario["copilot"]["steps"].is_array(), "{name}: {left} turns are missing");
+            // a request that failed for good, or the user, may end it early
+            let cut = scenario["copilot"]["steps"].is_array() || script.iter().any(|t| t.get("error").is_some());
+            assert!(left == 0 || cut, "{name}: {left} turns are missing");
         }
     }
     assert!(checked > 45 && agents == 2, "only {checked} responses of {agents} sub-agents");
