@@ -101,7 +101,9 @@ impl Catalog {
         let children: HashSet<&str> =
             self.stored.iter().filter(|s| s.parent_session_id.is_some()).map(|s| s.session_id.as_str()).collect();
         for s in &self.stored {
-            let c = Candidate { id: s.session_id.clone(), agent: s.agent.clone(), modified: s.ended };
+            // where no more than one moment is recorded (Continue, Aider), the file knows better when it was last used
+            let modified = s.ended.filter(|_| s.started != s.ended);
+            let c = Candidate { id: s.session_id.clone(), agent: s.agent.clone(), modified };
             by_id.insert(&s.session_id, c);
         }
         for (_, t) in &self.transcripts {
@@ -114,6 +116,11 @@ impl Catalog {
             // a stored session that has not grown keeps its own last time: copying a folder changes only the files' times
             if c.modified.is_none() || (t.modified > c.modified && sync::is_unread(&self.index, t)) {
                 c.modified = t.modified.or(c.modified);
+            }
+        }
+        for s in &self.stored {
+            if let Some(c) = by_id.get_mut(s.session_id.as_str()).filter(|c| c.modified.is_none()) {
+                c.modified = s.ended;
             }
         }
         let mut all: Vec<_> = by_id.into_values().filter(|c| !children.contains(c.id.as_str())).collect();

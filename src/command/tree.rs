@@ -69,7 +69,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     ctx.out.line(line);
     if args.follow {
         ctx.out.flush()?;
-        return super::watch::follow(ctx, Some(&session.id));
+        let only = [session.id].into();
+        return super::watch::follow(ctx, super::watch::Scope { only, file: None }, &graph.events);
     }
     Ok(0)
 }

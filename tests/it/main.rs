@@ -15,3 +15,4 @@ mod install;
 mod linker;
 mod opencode;
 mod score;
+mod watch;
