@@ -125,17 +125,20 @@ impl Shown {
         let mut reader = BufReader::with_capacity(256 * 1024, open.take(self.length));
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-            if let Ok(e) = serde_json::from_slice::<Event>(line.trim_ascii()) {
-                if !self.is_new(&e) {
-                    self.has_ended(&e);
-                }
+            if let Ok(e) = serde_json::from_slice::<Event>(line.trim_ascii())
+                && !self.is_new(&e)
+            {
+                self.has_ended(&e);
             }
             line.clear();
         }
     }
 
-    /// Whether an event is to be shown; notes that it was.
+    /// Whether an event is to be shown; notes that it was. A call of which only the tool is known is not yet.
     fn is_new(&mut self, e: &Event) -> bool {
+        if is_unwritten(e) {
+            return false;
+        }
         let id = xxh3_64(e.event_id.as_bytes());
         if !self.ids.insert(id) {
             return false;
@@ -158,6 +161,12 @@ impl Shown {
     fn has_ended(&mut self, e: &Event) -> bool {
         e.status != Some(Status::Running) && self.running.remove(&xxh3_64(e.event_id.as_bytes()))
     }
+}
+
+/// Whether the model is still writing the input of a call.
+fn is_unwritten(e: &Event) -> bool {
+    let empty = e.tool_input.as_ref().is_none_or(|i| i.as_object().is_some_and(serde_json::Map::is_empty));
+    e.is_call() && e.status == Some(Status::Running) && e.tool_output.is_none() && empty
 }
 
 /// Shows what comes from now on; of the sessions of which `before` was shown, what is not among it.
