@@ -45,11 +45,16 @@ struct Candidate {
 impl Catalog {
     /// Looks at the store's index and at the agents' folders; reads no transcript.
     pub fn gather(ctx: &Context) -> Self {
-        let mut index = Index::load(&ctx.store);
-        let stored = index.summaries(&ctx.store);
+        let mut catalog = Self { index: Index::load(&ctx.store), stored: Vec::new(), transcripts: Vec::new() };
+        catalog.look_again(ctx);
+        catalog
+    }
+
+    /// Looks at all folders again: what changed since [`Self::gather`].
+    pub fn look_again(&mut self, ctx: &Context) {
+        self.stored = self.index.summaries(&ctx.store);
         let found = SOURCES.par_iter().map(|s| s.discover(&ctx.env).into_iter().map(|t| (*s, t)).collect::<Vec<_>>());
-        let transcripts = found.flatten().collect();
-        Self { index, stored, transcripts }
+        self.transcripts = found.flatten().collect();
     }
 
     /// Whether no session was found anywhere.

@@ -178,7 +178,9 @@ pub fn follow(ctx: &mut Context, mut scope: Scope, before: &[Event]) -> anyhow::
     let (_watcher, changes) = listen(ctx, scope.file.as_deref());
     let mut problems: HashSet<String> = HashSet::new();
     let mut all: HashMap<String, Shown> = HashMap::new();
-    for s in look(ctx, &scope, &mut problems).summaries() {
+    let mut catalog = Catalog::gather(ctx);
+    take_in(ctx, &mut catalog, &scope, &mut problems);
+    for s in catalog.summaries() {
         let length = length(&ctx.store.path(&s.session_id));
         all.insert(s.session_id.clone(), Shown { length, ..Shown::default() });
     }
@@ -197,7 +199,8 @@ pub fn follow(ctx: &mut Context, mut scope: Scope, before: &[Event]) -> anyhow::
     ctx.out.note(&format!("following {what}; ctrl-C ends"));
     while !ended.load(Ordering::Relaxed) && !ctx.out.is_closed() {
         wait(&changes);
-        let catalog = look(ctx, &scope, &mut problems);
+        catalog.look_again(ctx);
+        take_in(ctx, &mut catalog, &scope, &mut problems);
         for s in catalog.summaries() {
             if !scope.holds(&s.session_id, s.parent_session_id.as_deref()) {
                 continue;
@@ -229,8 +232,7 @@ fn length(file: &Path) -> u64 {
 }
 
 /// Brings the store up to date; each problem is told once.
-fn look(ctx: &Context, scope: &Scope, problems: &mut HashSet<String>) -> Catalog {
-    let mut catalog = Catalog::gather(ctx);
+fn take_in(ctx: &Context, catalog: &mut Catalog, scope: &Scope, problems: &mut HashSet<String>) {
     let mut found = catalog.sync_all(ctx).problems;
     if let Some(Ok(Some((source, transcripts)))) = scope.file.as_deref().map(claim) {
         let readable: Vec<_> = transcripts.into_iter().map(|t| (source, t)).collect();
@@ -241,7 +243,6 @@ fn look(ctx: &Context, scope: &Scope, problems: &mut HashSet<String>) -> Catalog
             ctx.out.note(&text::clean(&problem));
         }
     }
-    catalog
 }
 
 /// Asks the system to tell of changes in the folders of all agents and of the store.
