@@ -183,6 +183,13 @@ impl Act {
             event.tool_input.as_ref().and_then(|i| i.get("workdir").or_else(|| i.get("cwd"))).and_then(Value::as_str);
         let begun = own.or(cwd).unwrap_or("");
         self.cwd = if s.cwd.starts_with(['/', '~']) { s.cwd } else { format!("{begun}{}", s.cwd) };
+        if !self.git.is_empty() && is_scratch("x", &self.cwd) {
+            // a repository made to try something out
+            self.git.clear();
+            if matches!(self.kind, Kind::Shell(ShellKind::Vcs | ShellKind::Inspect | ShellKind::FileOp)) {
+                self.kind = Kind::Shell(ShellKind::Run);
+            }
+        }
     }
 
     fn change(&mut self, files: &[crate::action::FileEdit]) {

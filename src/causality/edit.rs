@@ -50,7 +50,15 @@ impl<'a> Lane<'a> {
                 shown.iter().map(|(m, (v, l))| (*m, *v, (*l).to_owned())).collect();
             votes.sort_by_key(|(m, ..)| *m);
             let newest_shown = votes.last().map(|(m, ..)| *m);
+            // what the agent wrote there itself since is what it has before its eyes
+            let rewritten =
+                wrote.iter().any(|(w, (v, _))| newest_shown.is_some_and(|s| s < *w) && *v as usize * 2 >= lines.len());
             for (m, v, line) in votes {
+                if rewritten {
+                    self.put(m, Rule::OldShown, 0.25 + v / total.max(0.001), Some(line));
+                    sources.push(m);
+                    continue;
+                }
                 if Some(m) == top || v >= 0.25 * total && v >= 0.9 {
                     self.put(m, Rule::OldShown, 0.6 + v / total.max(0.001), Some(line));
                     sources.push(m);
@@ -106,7 +114,11 @@ impl<'a> Lane<'a> {
             candidates.push((m, Rule::ReasonFail, self.failure_line(m)));
             self.broke(m, a);
         }
-        if let Some((m, word)) = self.reason_words(a, after) {
+        // a new text is written because it was asked for; what it says is drawn from what was read
+        let new_file = a.edits.iter().all(|e| e.removed.is_empty());
+        if new_file {
+            self.drawn_from(a, after);
+        } else if let Some((m, word)) = self.reason_words(a, after) {
             candidates.push((m, Rule::ReasonWords, Some(word)));
         }
         if let Some(&m) = self.asks.last().filter(|m| **m >= after) {
@@ -120,7 +132,7 @@ impl<'a> Lane<'a> {
             let Some(b) = self.act(m).filter(|b| b.group == Group::Edit && self.open.is_empty()) else { continue };
             let added: HashSet<&str> = b.edits.iter().flat_map(|e| &e.added).map(String::as_str).collect();
             let common: Vec<&&str> = added.intersection(&removed).collect();
-            if !removed.is_empty() && common.len() * 2 >= removed.len() && common.len() * 10 >= added.len() * 3 {
+            if !removed.is_empty() && common.len() * 2 >= removed.len() {
                 let span = common.iter().min().map(|l| (**l).to_owned());
                 candidates.push((m, Rule::FixOwn, span));
             }
@@ -136,8 +148,10 @@ impl<'a> Lane<'a> {
             let newest = candidates.iter().map(|c| c.0).max();
             if let Some((link, edit)) = self.chain(from).filter(|(_, e)| newest.is_none_or(|m| *e > m)) {
                 candidates.push((link, Rule::ReasonChain, None));
-                self.put(edit, Rule::ReasonEdit, 1.0, None);
-                self.follows.insert(n, edit);
+                if self.is(edit, |b| b.group == Group::Edit) {
+                    self.put(edit, Rule::ReasonEdit, 1.0, None);
+                    self.follows.insert(n, edit);
+                }
             }
         }
         // of two at one step the later kind says more
@@ -280,6 +294,31 @@ impl<'a> Lane<'a> {
         (v >= 1.0 && self.edits.last().is_none_or(|e| m > *e)).then(|| (m, word.to_owned()))
     }
 
+    /// What a new text draws on: the explorations since the prompt that first showed its telling words.
+    fn drawn_from(&mut self, a: &Act, after: usize) {
+        let Some(prompt) = self.last_prompt() else { return };
+        let mut votes: HashMap<usize, (f32, String)> = HashMap::new();
+        let mut total = 0.0;
+        for w in words(&a.new).into_iter().filter(|w| w.weight >= 1.0) {
+            if self.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash)) {
+                continue;
+            }
+            let Some(first) = self.index.holders(w.hash).and_then(|h| h.steps.first()).map(|m| *m as usize) else {
+                continue;
+            };
+            if first < after || !self.is(first, |b| b.group != Group::Edit) {
+                continue;
+            }
+            total += w.weight;
+            votes.entry(first).or_insert((0.0, w.text.to_owned())).0 += w.weight;
+        }
+        let mut votes: Vec<(usize, f32, String)> = votes.into_iter().map(|(m, (v, t))| (m, v, t)).collect();
+        votes.sort_by(|x, y| y.1.total_cmp(&x.1).then(x.0.cmp(&y.0)));
+        for (m, v, word) in votes.into_iter().take(4).filter(|(_, v, _)| *v >= 2.5 && *v >= 0.1 * total) {
+            self.put(m, Rule::Drawn, 0.8 + v / total, Some(word));
+        }
+    }
+
     /// From a reading back through what led to it, to an edit: the last link before it, and the edit.
     fn chain(&self, from: usize) -> Option<(usize, usize)> {
         let mut at = from;
@@ -291,6 +330,8 @@ impl<'a> Lane<'a> {
             let b = self.act(next)?;
             if b.looks() || b.group == Group::Edit && b.failed {
                 at = next;
+            } else if self.moved.binary_search(&next).is_ok() {
+                return Some((at, next));
             } else {
                 return (b.group == Group::Edit).then_some((at, next));
             }

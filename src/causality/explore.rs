@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
-use super::files::{base, compat, is_file};
+use super::files::{base, compat, is_file, subject};
 use super::index::name_key;
-use super::link::{Lane, norm_words, squeeze};
+use super::link::{Lane, What, norm_words, squeeze};
 use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{Word, line_hash, source_line, without_paths, words};
+use super::tokens::{Word, line_hash, literals, source_line, without_paths, words};
 
 /// Git subcommands that look at the work.
 const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
@@ -16,16 +16,6 @@ const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
 impl<'a> Lane<'a> {
     pub(super) fn repeat_rules(&mut self, a: &Act, previous: &[usize], fresh: bool) {
         if a.group == Group::Edit || a.looks() {
-            for &m in previous {
-                let Some(b) = self.act(m) else { continue };
-                let same_file = a.paths.iter().any(|p| is_file(p) && b.paths.iter().any(|q| compat(p, q) > 0));
-                if b.empty && b.is_search() && (a.is_read() || a.is_search()) && same_file {
-                    self.put(m, Rule::Retry, 1.0, None);
-                }
-                if a.group != Group::Edit && (b.failed || b.empty) && b.same_kind(a) && alike(a, b) {
-                    self.put(m, Rule::Retry, 1.0, None);
-                }
-            }
             return;
         }
         if !matches!(a.kind, Kind::Shell(_) | Kind::Other) {
@@ -72,12 +62,36 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// Another look after one that found nothing.
+    fn looks_again(&mut self, a: &Act, previous: &[usize], sure: bool) {
+        if !a.looks() {
+            return;
+        }
+        for &m in previous {
+            let Some(b) = self.act(m).filter(|b| b.failed || b.empty) else { continue };
+            let same_file = a.paths.iter().any(|p| is_file(p) && b.paths.iter().any(|q| compat(p, q) > 0));
+            let other_way = b.empty && b.is_search() && (a.is_read() || a.is_search()) && same_file;
+            // what is not where it was expected is looked for around that place
+            let around = b.failed
+                && b.is_read()
+                && !a.is_read()
+                && b.paths
+                    .iter()
+                    .any(|q| q.rsplit_once('/').is_some_and(|(f, _)| a.paths.iter().any(|p| compat(p, f) > 0)));
+            if other_way || around || b.same_kind(a) && alike(a, b) {
+                // what another call just showed needs no failure to lead there
+                self.put(m, Rule::Retry, if sure && !same_file { 0.6 } else { 1.0 }, None);
+            }
+        }
+    }
+
     pub(super) fn explore_rules(&mut self, n: usize, a: &'a Act, previous: &[usize], fresh: bool) {
         if self.vcs_task(a, previous, fresh) || self.looks_at_effects(n, a, previous, fresh) {
             return;
         }
         self.verify_run(n, a, fresh);
         let sure = self.where_it_looks(a, previous, fresh);
+        self.looks_again(a, previous, sure);
         let bare = without_paths(&a.need);
         let names: HashSet<&str> = a.paths.iter().map(|p| base(p)).collect();
         let need: Vec<Word<'_>> = words(&bare).into_iter().filter(|w| !names.contains(w.text)).collect();
@@ -112,6 +126,11 @@ impl<'a> Lane<'a> {
             !previous.contains(m)
                 && list.iter().any(|(r, x, _)| matches!(r, Rule::PathListed | Rule::Line) && *x >= 0.9)
         });
+        let elsewhere = self
+            .proposed()
+            .iter()
+            .any(|(m, list)| !previous.contains(m) && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.7));
+        self.said(n, previous, fresh);
         for &m in previous {
             let Some(b) = self.act(m) else { continue };
             if b.failed && !(sure && a.looks()) && (b.group == Group::Check || b.kind == Kind::Poll || b.same_kind(a)) {
@@ -119,7 +138,13 @@ impl<'a> Lane<'a> {
                 self.put(m, Rule::Reacts, 1.0, span);
             }
             let rule = if previous.len() == 1 { Rule::PrevSingle } else { Rule::Prev };
-            let x = if listed { 0.6 } else { 1.0 };
+            // a check that passed asks for nothing
+            let passed = !b.failed
+                && (b.group == Group::Check
+                    || self.poll_source.get(&m).is_some_and(|s| self.is(*s, |c| c.group == Group::Check)));
+            // nor does an edit that went well, where another step gives the reason
+            let edited = b.group == Group::Edit && !b.failed && elsewhere;
+            let x = if listed || passed || edited { 0.6 } else { 1.0 };
             self.put(m, rule, if b.empty { 0.7 * x } else { x }, None);
         }
         self.prompt_rules(a, previous, &need, open);
@@ -239,6 +264,23 @@ impl<'a> Lane<'a> {
             }
             return true;
         }
+        if a.is_list() {
+            let listed = |b: &Act| b.is_list() && a.paths.iter().any(|p| b.paths.iter().any(|q| compat(p, q) > 0));
+            let before = self.turns.iter().rev().take(60).flatten().copied().filter(|m| self.is(*m, listed)).max();
+            let from = before.map_or(after, |b| b.max(after));
+            let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= from).collect();
+            let mut any = false;
+            for m in ops {
+                let inside = self.is(m, |b| b.paths.iter().any(|p| a.paths.iter().any(|d| super::files::within(d, p))));
+                if inside {
+                    self.put(m, Rule::Moved, 1.0, None);
+                    any = true;
+                }
+            }
+            if any {
+                return true;
+            }
+        }
         if !a.looks() || !self.open.is_empty() {
             return false;
         }
@@ -296,6 +338,14 @@ impl<'a> Lane<'a> {
             if !edits.is_empty() {
                 self.put(before, Rule::SearchAgain, 0.9, Some(pattern.to_owned()));
                 return;
+            }
+        }
+        let names: Vec<String> = literals(pattern).filter(|l| is_file(l)).collect();
+        let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= after).collect();
+        for m in ops {
+            let name = self.act(m).and_then(|b| names.iter().find(|l| b.paths.iter().any(|p| base(p) == l.as_str())));
+            if let Some(name) = name.cloned() {
+                self.put(m, Rule::Moved, 1.0, Some(name));
             }
         }
         let recent: Vec<usize> = self.edits.iter().rev().take(3).copied().filter(|m| *m >= after).collect();
@@ -368,21 +418,16 @@ impl<'a> Lane<'a> {
                 }
             }
             if fresh {
-                if let Some(&first) = shown.first()
-                    && last_prompt.is_none_or(|l| !shown.contains(&l))
-                    && (file || p.split('/').count() > 3)
-                {
-                    self.put(first, Rule::PathKnown, 1.0, Some(base(p).to_owned()));
-                } else if let Some(&first) = shown.first()
-                    && last_prompt.is_none_or(|l| !shown.contains(&l))
-                    && !a.looks()
-                    && !p.starts_with('/')
-                    && p.split('/').count() == 2
-                {
-                    // not a file: the name of a repository, an image, a branch, that somebody had to find out
-                    self.put(first, Rule::WordsOnly, 0.9, Some(p.clone()));
+                if last_prompt.is_some_and(|l| shown.contains(&l)) {
+                    continue;
                 }
-                continue;
+                if !a.looks() && !file && !p.starts_with('/') && p.split('/').count() == 2 {
+                    // not a file: the name of a repository, an image, a branch, that somebody had to find out
+                    if let Some(&first) = shown.first() {
+                        self.put(first, Rule::WordsOnly, 0.9, Some(p.clone()));
+                    }
+                    continue;
+                }
             }
             let mut hits: Vec<(usize, u64)> = in_range.iter().copied().filter(|(m, _)| previous.contains(m)).collect();
             // a line that matched says more than one shown around it: `12:` and `12-`
@@ -460,9 +505,18 @@ impl<'a> Lane<'a> {
             let next = same.iter().filter(continued).map(|r| r.0).next_back();
             let full = same.iter().filter(overlaps).any(|r| whole(&r));
             let start_of_file = lo.is_none_or(|l| l <= 1) && hi.unwrap_or(999) >= 100;
-            let older = in_range.iter().copied().filter(|(m, _)| !start_of_file && self.is(*m, |b| !b.is_read())).max();
-            if let Some((m, line)) = older
-                && same.last().is_none_or(|r| r.0 <= m)
+            // an edit of the file since moved its lines
+            let edited = self.index.edited.get(&name_key(p)).into_iter().flatten().rev().find(|e| compat(p, &e.1) > 0);
+            let older = in_range.iter().copied().filter(|(m, _)| {
+                !start_of_file && self.is(*m, |b| !b.is_read()) && edited.is_none_or(|e| e.0 as usize <= *m)
+            });
+            let narrow = lo.zip(hi).is_some_and(|(lo, hi)| hi < lo + 60);
+            let seen = |m: usize, line: u64| {
+                let mut since = same.iter().filter(|r| r.0 > m);
+                since.any(|r| !narrow || r.1.unwrap_or(1) <= line && r.2.is_none_or(|e| e >= line))
+            };
+            if let Some((m, line)) = older.max()
+                && !seen(m, line)
                 && !full
             {
                 self.put(m, Rule::Line, 1.0, Some(self.hit_text(m, p, line)));
@@ -471,6 +525,8 @@ impl<'a> Lane<'a> {
             }
             if let Some(m) = next {
                 self.put(m, Rule::ReadOn, 1.0, Some(base(p).to_owned()));
+            } else if fresh {
+                continue;
             } else if let Some(m) = covered {
                 self.put(m, Rule::Reread, 1.0, Some(base(p).to_owned()));
             } else if let Some(r) = same.last() {
@@ -480,11 +536,24 @@ impl<'a> Lane<'a> {
                 let span = self.failure_line(m);
                 self.put(m, Rule::OpenFail, 1.0, span);
             }
+            if shown.is_empty() && file && a.looks() {
+                self.guessed(p, previous);
+            }
             if !same.is_empty() || shown.is_empty() {
+                continue;
+            }
+            if let ([one], false, false) = (shown.as_slice(), file, a.looks())
+                && self.steps[*one].what == What::Prompt
+            {
+                // an address, the name of a repository, an image, a branch, that the user alone gave
+                self.put(*one, Rule::WordsOnly, 0.9, Some(p.clone()));
                 continue;
             }
             if file && shown.iter().all(|m| self.act(*m).is_none()) && shown.last().copied() != last_prompt {
                 self.put(shown[shown.len() - 1], Rule::PathKnown, 1.0, Some(base(p).to_owned()));
+            }
+            if let Some(m) = self.subject_read(p).filter(|_| !fresh && !self.used_since(p, 40)) {
+                self.put(m, Rule::TestsOf, 1.0, None);
             }
             // a text that names the file in full, with its folder, lists it as well as a listing does
             let in_full = p.split('/').rev().take(2).collect::<Vec<_>>();
@@ -505,6 +574,89 @@ impl<'a> Lane<'a> {
             }
         }
         sure
+    }
+
+    /// The newest read, since the prompt, of the file whose tests these are.
+    fn subject_read(&self, p: &str) -> Option<usize> {
+        let subject = subject(p)?;
+        let after = self.last_prompt().unwrap_or(0);
+        let key = name_key(&subject);
+        let read = self.index.reads.get(&key).and_then(|all| all.last()).map(|r| r.0 as usize);
+        let edited = self.index.edited.get(&key).and_then(|all| all.last()).map(|r| r.0 as usize);
+        // what was changed there is the better reason
+        edited.filter(|m| *m > after).or(read.filter(|m| *m > after))
+    }
+
+    /// What the agent says in the turn points to the call just before that alone of them showed it.
+    fn said(&mut self, n: usize, previous: &[usize], fresh: bool) {
+        if fresh || previous.len() < 2 {
+            return;
+        }
+        let Some(list) = self.said.get(&n) else { return };
+        let mut votes: HashMap<usize, (f32, f32, String)> = HashMap::new();
+        let mut total = 0.0;
+        for e in list {
+            let text = self.events[*e].input_text();
+            let tail = &text[..super::tokens::floor(&text, 4000)];
+            for w in words(tail).into_iter().filter(|w| w.weight >= 1.0) {
+                let Some(h) = self.index.holders(w.hash) else { continue };
+                let now: Vec<usize> = previous.iter().copied().filter(|m| h.steps.contains(&(*m as u32))).collect();
+                if now.is_empty() || now.len() == previous.len() {
+                    continue;
+                }
+                let rarity = self.index.rarity(w.hash, w.weight);
+                total += rarity;
+                for m in &now {
+                    let v = rarity / now.len() as f32;
+                    let e = votes.entry(*m).or_insert((0.0, 0.0, String::new()));
+                    e.0 += v;
+                    if v > e.1 {
+                        e.1 = v;
+                        e.2 = w.text.to_owned();
+                    }
+                }
+            }
+        }
+        let best = votes.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(&y.0)));
+        if let Some((m, (v, _, word))) = best.filter(|(_, (v, _, _))| *v >= 0.5 * total && *v > 0.4) {
+            self.put(m, Rule::Said, v / total, Some(word));
+        }
+    }
+
+    /// A file that nothing showed: the agent expects it beside others. The calls just before that looked into its folder, else
+    /// the first that did.
+    fn guessed(&mut self, p: &str, previous: &[usize]) {
+        let cwd = self.event(self.now()).cwd.as_deref().unwrap_or("");
+        let within = |p: &str| -> String {
+            let inner = p.strip_prefix(cwd).filter(|r| !cwd.is_empty() && r.starts_with('/'));
+            inner.unwrap_or(p).trim_start_matches('/').to_owned()
+        };
+        let own = within(p);
+        let mut folder = own.rsplit_once('/').map(|x| x.0);
+        while let Some(f) = folder.filter(|f| f.contains('/')) {
+            let lies = |m: &usize| {
+                self.is(*m, |b| {
+                    b.paths
+                        .iter()
+                        .any(|q| within(q).strip_prefix(f).is_some_and(|r| r.is_empty() || r.starts_with('/')))
+                })
+            };
+            let near: Vec<usize> = previous.iter().copied().filter(lies).collect();
+            let near = if near.is_empty() {
+                let recent: Vec<usize> = self.turns.iter().rev().take(40).flatten().copied().filter(lies).collect();
+                recent.into_iter().min().into_iter().collect()
+            } else {
+                near
+            };
+            if !near.is_empty() {
+                let share = 1.0 / (near.len() as f32).sqrt();
+                for m in near {
+                    self.put(m, Rule::Folder, share, Some(f.to_owned()));
+                }
+                return;
+            }
+            folder = f.rsplit_once('/').map(|x| x.0);
+        }
     }
 
     /// Whether a call of the last `turns` turns since the prompt names the path.
@@ -600,8 +752,7 @@ impl<'a> Lane<'a> {
     /// Literal alternatives of a search pattern: the last step that shows them.
     fn phrases(&mut self, a: &Act, previous: &[usize]) {
         let Some((pattern, _)) = a.searches.first() else { return };
-        let plain = pattern.replace("\\|", "|");
-        let literals: Vec<String> = plain.split('|').take(12).map(|x| x.replace('\\', "").trim().to_owned()).collect();
+        let literals: Vec<String> = literals(pattern).collect();
         let mut votes: HashMap<usize, (u32, String)> = HashMap::new();
         for x in literals.iter().filter(|x| x.len() >= 8) {
             let rarest = words(x)

@@ -60,6 +60,17 @@ pub(super) fn is_test_file(path: &str) -> bool {
     name.split(|c: char| "/_.-".contains(c)).any(|part| matches!(part, "test" | "tests" | "spec" | "specs" | "e2e"))
 }
 
+/// The name of the file whose tests a file holds, by the customs of naming: `a_test.go`, `test_a.py`, `a.test.ts`,
+/// `a_spec.rb`, `ATest.java`.
+pub(super) fn subject(path: &str) -> Option<String> {
+    let (stem, ending) = base(path).rsplit_once('.')?;
+    let bare = ["_test", ".test", "-test", "_spec", ".spec", "Test", "Tests"]
+        .iter()
+        .find_map(|e| stem.strip_suffix(e))
+        .or_else(|| stem.strip_prefix("test_"))?;
+    (!bare.is_empty()).then(|| format!("{bare}.{ending}"))
+}
+
 /// The ending of a file's name.
 pub(super) fn ending(path: &str) -> &str {
     base(path).rsplit_once('.').map_or("", |(_, e)| e)

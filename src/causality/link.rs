@@ -122,6 +122,10 @@ pub(super) struct Lane<'a> {
     pub ran_at: Vec<usize>,
     pub thrown: HashMap<String, usize>,
     pub primary: HashMap<usize, usize>,
+    /// Calls that moved or removed files.
+    pub moved: Vec<usize>,
+    /// Events with the agent's own words in the turn of a call.
+    pub said: HashMap<usize, Vec<usize>>,
     proposals: Vec<(usize, Vec<Proposal>)>,
     now: usize,
 }
@@ -131,6 +135,8 @@ impl<'a> Lane<'a> {
         let mut steps: Vec<Step<'a>> = Vec::new();
         let mut turn = 0;
         let mut last: Option<&str> = None;
+        let mut said: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut words: Vec<usize> = Vec::new();
         for &i in members {
             let e = &events[i];
             let what = match &e.event_type {
@@ -138,12 +144,26 @@ impl<'a> Lane<'a> {
                 EventType::UserInput => What::Prompt,
                 EventType::ContextUpdate if instructs(e) => What::Meta,
                 EventType::ContextUpdate => What::Noise,
-                _ => {
+                EventType::Message | EventType::Reasoning => {
                     // words of a response keep its turn open
+                    words.push(i);
+                    if words.len() > 8 {
+                        words.remove(0);
+                    }
                     continue;
                 }
+                _ => continue,
             };
             let same = what == What::Call && e.turn_id.is_some() && e.turn_id.as_deref() == last;
+            if what != What::Call {
+                words.clear();
+            } else if same && words.is_empty() {
+                if let Some(before) = said.get(&(steps.len() - 1)).cloned() {
+                    said.insert(steps.len(), before);
+                }
+            } else if !words.is_empty() {
+                said.insert(steps.len(), std::mem::take(&mut words));
+            }
             if !same {
                 turn += 1;
             }
@@ -181,6 +201,8 @@ impl<'a> Lane<'a> {
             ran_at: Vec::new(),
             thrown: HashMap::new(),
             primary: HashMap::new(),
+            moved: Vec::new(),
+            said,
             proposals: Vec::new(),
             now: 0,
         }
@@ -224,6 +246,11 @@ impl<'a> Lane<'a> {
             Some(_) => {}
             None => list.push((rule, strength, span)),
         }
+    }
+
+    /// The call that is looked at.
+    pub(super) fn now(&self) -> usize {
+        self.now
     }
 
     /// The proposals so far.
@@ -378,6 +405,12 @@ impl<'a> Lane<'a> {
         let changes_git = a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
         if a.group == Group::Edit || a.is_shell(&[ShellKind::Vcs]) || changes_git {
             self.changes.push(n);
+        }
+        let moves = a.git.iter().any(|g| matches!(g.as_str(), "mv" | "rm"))
+            || a.is_shell(&[ShellKind::FileOp])
+                && a.norm.split(" && ").any(|c| matches!(c.split_whitespace().next(), Some("mv" | "rm")));
+        if moves && !a.failed {
+            self.moved.push(n);
         }
         let turn = self.steps[n].turn;
         match self.turns.last_mut() {
@@ -543,7 +576,10 @@ impl<'a> Lane<'a> {
             let mut strong: Vec<f32> = Vec::with_capacity(list.len());
             for (rule, x, _) in list {
                 let w = rule.weights();
-                open *= 1.0 - w.p * x;
+                // coming just before adds nothing to what shows more
+                if !(*rule == Rule::Prev && list.len() > 1) {
+                    open *= 1.0 - w.p * x;
+                }
                 strong.push(w.r * x);
             }
             strong.sort_by(|a, b| b.total_cmp(a));

@@ -69,6 +69,10 @@ rules! {
     PathListed = "path-listed", 0.62, 2.4, Content;
     /// The first step that showed a path which the fresh prompt does not name.
     PathKnown = "path-known", 0.35, 0.8, Content;
+    /// Looked into the folder where the agent expects a file that nothing showed.
+    Folder = "same-folder", 0.60, 1.6, Content;
+    /// Read the file whose tests are looked at.
+    TestsOf = "tests-of-that", 0.60, 2.5, Content;
     /// Reads the next part of the file.
     ReadOn = "read-on", 0.62, 1.8, Content;
     /// Read the same part of the file before.
@@ -139,6 +143,12 @@ rules! {
     ReasonPrompt = "reason-prompt", 0.95, 5.0, Prompt;
     /// A failure is open.
     ReasonFail = "reason-failure", 0.93, 6.0, Retry;
+    /// First showed telling words of a text that is written anew.
+    Drawn = "drawn-from", 0.60, 0.8, Content;
+    /// Moved or removed the file whose name is searched for.
+    Moved = "moved-before", 0.80, 3.6, Verify;
+    /// The agent's own words in the turn point there.
+    Said = "agent-said", 0.45, 0.5, Content;
     /// What an experiment showed.
     ReasonRun = "reason-run", 0.75, 5.0, Content;
     /// The plan that the user approved, the answer that he gave.

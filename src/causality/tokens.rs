@@ -299,6 +299,13 @@ pub(super) fn words(text: &str) -> Vec<Word<'_>> {
     out
 }
 
+/// The literal alternatives of a search pattern.
+pub(super) fn literals(pattern: &str) -> impl Iterator<Item = String> {
+    let plain = pattern.replace("\\|", "|");
+    let all: Vec<String> = plain.split('|').take(12).map(|x| x.replace('\\', "").trim().to_owned()).collect();
+    all.into_iter()
+}
+
 /// A text without its paths.
 pub(super) fn without_paths(text: &str) -> String {
     text.split_inclusive(|c: char| c.is_whitespace() || "'\"`,;:()[]{}<>=|".contains(c))
