@@ -21,6 +21,11 @@ impl Failure {
         Self { code: 2, message: message.into(), hint: None }
     }
 
+    /// With an exit code of its own.
+    pub fn with_code(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None }
+    }
+
     /// With what to do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

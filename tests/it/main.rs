@@ -1,6 +1,7 @@
 //! One binary for all integration tests: one link, and `cargo test --test it NAME` runs a part.
 
 mod aider;
+mod aider_wrapper;
 mod architecture;
 mod attack;
 mod blame;

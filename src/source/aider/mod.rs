@@ -12,6 +12,7 @@
 //! # Times
 //! The chat history has the time at which a session began, the input history that of each input, in local time without a zone.
 //! They are points in time only where something says which zone it is (`zone.rs`); else the header has the extra key `local_time`.
+//! Under the wrapper, what has no time of its own has the one at which it was seen to be written (`time_seen`).
 //!
 //! # Extra keys
 //! `command_line`, `tokens` (as Aider rounds them), `cost_usd`, `role` (`architect`, `editor`, `ask`, `context`), `commit`,

@@ -92,6 +92,7 @@ impl History {
         let mut files = vec![self.chat.clone(), self.beside(".aider.input.history"), self.beside(".aider.llm.history")];
         for run in &self.runs {
             files.extend([run.input.clone(), run.llm.clone(), run.analytics.clone(), run.git_trace.clone()]);
+            files.extend([run.folder.join(super::run::RUN), run.folder.join(super::run::SEEN)]);
         }
         files.retain(|f| !f.as_os_str().is_empty());
         files.sort();
@@ -135,11 +136,13 @@ impl History {
                 if inputs.last.is_some_and(|l| l >= time && until.is_none_or(|u| l < u)) {
                     clock = zone.since(time);
                 }
-                let mut commits = HashMap::new();
+                let (mut commits, mut hashes, mut seen) = (HashMap::new(), Vec::new(), Vec::new());
                 run_only = run.is_some();
                 of_run = None;
                 if let Some(run) = run {
                     clock = run.zone().since(time);
+                    hashes.clone_from(&run.commits);
+                    seen = run.seen();
                     commits = open(&run.git_trace, 0).map(trace::commits).unwrap_or_default();
                     of_run = Llm::open(&run.llm, run.llm_from, &run.analytics, run.analytics_from);
                     if let Some(llm) = &mut of_run {
@@ -157,11 +160,13 @@ impl History {
                     until,
                     zone: clock,
                     commits,
+                    hashes,
+                    seen,
                     requests_only: false,
                 };
                 session = Some(Session::new(setting, &inputs, &mut report));
             } else if let Some(session) = &mut session {
-                session.at(placed.line);
+                session.at(placed.line, placed.offset);
                 match placed.part {
                     Part::User(text) => session.user(&text, &mut report),
                     Part::Said(text) => session.said(&text, &mut report),
@@ -247,13 +252,15 @@ pub(super) fn llm_only(path: &Path, session_id: &str, sink: Sink<'_>) -> anyhow:
         until: None,
         zone,
         commits,
+        hashes: Vec::new(),
+        seen: Vec::new(),
         requests_only: true,
     };
     let inputs = Inputs::default();
     let mut session = Session::new(setting, &inputs, &mut report);
     while let Some((call, sent)) = llm.take() {
         report.records += 1;
-        session.at(call.line);
+        session.at(call.line, 0);
         session.reply(&call.reply, Some(&call), sent.as_ref(), &mut report);
         session.out.drain(..).for_each(&mut *sink);
     }

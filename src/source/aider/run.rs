@@ -1,11 +1,11 @@
 //! What `causetrace aider` writes down of each run, in a private folder: which chat history it went to, from where on, and the
 //! records that Aider and git kept meanwhile.
 //!
-//! `<causetrace home>/aider/<chat history>/<run>/run.json`, where the first folder is named after the path of the chat history,
-//! which stands in its file `chat`. A chat history with such a folder is read through it.
+//! `<causetrace home>/aider/<chat history>/<run>/run.jsonl`, where the first folder is named after the path of the chat history,
+//! which stands in its file `chat`. A chat history with such a folder is read through it. Files are only appended to: of the
+//! lines of `run.jsonl` the last one counts.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Utc};
@@ -16,7 +16,10 @@ use super::zone::Zone;
 use crate::source::Env;
 
 /// Name of the file that describes a run.
-pub const RUN: &str = "run.json";
+pub const RUN: &str = "run.jsonl";
+
+/// Name of the file that says when the chat history had which size: lines `{"at": …, "size": …}`.
+pub const SEEN: &str = "seen.jsonl";
 
 /// Name of the file with the path of the chat history.
 pub const CHAT: &str = "chat";
@@ -61,9 +64,24 @@ pub struct Run {
     pub head_after: Option<String>,
     /// The commits in between, newest first: full id, and time.
     pub commits: Vec<(String, DateTime<Utc>)>,
+    /// Its folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Look {
+    at: DateTime<Utc>,
+    size: u64,
 }
 
 impl Run {
+    /// When the chat history was seen to have grown to which size.
+    pub(super) fn seen(&self) -> Vec<(u64, DateTime<Utc>)> {
+        let text = fs::read_to_string(self.folder.join(SEEN)).unwrap_or_default();
+        text.lines().filter_map(|l| serde_json::from_str::<Look>(l).ok()).map(|l| (l.size, l.at)).collect()
+    }
+
     /// Its clock.
     pub(super) fn zone(&self) -> Zone {
         let Some(offset) = FixedOffset::east_opt(self.utc_offset) else { return Zone::Unknown };
@@ -92,11 +110,14 @@ pub(super) fn chat_of(folder: &Path) -> Option<PathBuf> {
 /// The runs of a folder, oldest first; what cannot be read is passed over.
 pub(super) fn runs(folder: &Path) -> Vec<Run> {
     let mut found: Vec<Run> =
-        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| read(&e.path().join(RUN)).ok()).collect();
+        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| read(&e.path())).collect();
     found.sort_by_key(|r| r.started);
     found
 }
 
-fn read(path: &Path) -> io::Result<Run> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+fn read(folder: &Path) -> Option<Run> {
+    let text = fs::read_to_string(folder.join(RUN)).ok()?;
+    let mut run: Run = text.lines().rev().find_map(|l| serde_json::from_str(l).ok())?;
+    run.folder = folder.to_owned();
+    Some(run)
 }

@@ -44,6 +44,10 @@ pub(super) struct Setting<'a> {
     pub zone: Zone,
     /// When its commits were made, by subject, in order.
     pub commits: HashMap<String, Vec<DateTime<Utc>>>,
+    /// The commits that were made while it ran, with their full ids.
+    pub hashes: Vec<(String, DateTime<Utc>)>,
+    /// When the chat history was seen to have which size: in order.
+    pub seen: Vec<(u64, DateTime<Utc>)>,
     /// Without a chat history, what only its lines tell is taken from the requests.
     pub requests_only: bool,
 }
@@ -104,6 +108,7 @@ pub(super) struct Session<'a> {
     cut: bool,
     started_up: bool,
     line: u64,
+    offset: u64,
     count: u64,
 }
 
@@ -140,6 +145,7 @@ impl<'a> Session<'a> {
             cut: false,
             started_up: false,
             line: setting.line,
+            offset: 0,
             count: 0,
             setting,
         };
@@ -155,8 +161,9 @@ impl<'a> Session<'a> {
     }
 
     /// The line that is read, for the places of events.
-    pub(super) fn at(&mut self, line: u64) {
+    pub(super) fn at(&mut self, line: u64, offset: u64) {
         self.line = line;
+        self.offset = offset;
         self.count = 0;
     }
 
@@ -205,7 +212,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn put(&mut self, e: Event, report: &mut Report) {
+    fn put(&mut self, mut e: Event, report: &mut Report) {
+        if e.timestamp.is_none() && e.event_type != EventType::Session {
+            // what has no time of its own was seen when it was written
+            let seen = self.setting.seen.partition_point(|(size, _)| *size <= self.offset);
+            if let Some((_, at)) = self.setting.seen.get(seen) {
+                e.timestamp = Some(*at);
+                e.extra.insert("time_seen".to_owned(), true.into());
+            }
+        }
         report.events += 1;
         if e.is_call() {
             report.calls += 1;
@@ -618,7 +633,9 @@ impl<'a> Session<'a> {
         };
         let mut e = self.call("commit", json!({"message": subject}), Some(Status::Ok), parents);
         e.tool_output = Some(format!("Commit {hash} {subject}").into());
-        e.extra.insert("commit".to_owned(), hash.into());
+        let known = self.setting.hashes.iter().find(|(full, _)| full.starts_with(hash));
+        e.timestamp = known.map(|(_, at)| *at);
+        e.extra.insert("commit".to_owned(), known.map_or(hash, |(full, _)| full).into());
         if by_user {
             e.extra.insert("by_user".to_owned(), true.into());
         }
