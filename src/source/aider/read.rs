@@ -130,7 +130,8 @@ impl History {
                     old.out.drain(..).for_each(&mut *sink);
                 }
                 let ordinal = times.entry(time).and_modify(|n| *n += 1).or_insert(0);
-                let until = starts.iter().find(|(at, t)| *at > placed.offset && *t >= time).map(|(_, t)| *t);
+                let behind = starts.partition_point(|(at, _)| *at <= placed.offset);
+                let until = starts.iter().skip(behind).map(|(_, t)| *t).find(|t| *t >= time);
                 let run = take_run(&mut runs, placed.offset, time);
                 let mut clock = zone;
                 if inputs.last.is_some_and(|l| l >= time && until.is_none_or(|u| l < u)) {
