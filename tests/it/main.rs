@@ -15,5 +15,6 @@ mod hook;
 mod install;
 mod linker;
 mod opencode;
+mod scenario;
 mod score;
 mod watch;

@@ -1,6 +1,6 @@
 //! OpenCode: databases, JSON storage and exports.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,14 @@ use expect_test::expect_file;
 use rusqlite::Connection;
 use serde_json::Value;
 
-fn package() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::scenario::{self, children, outline, package, shared};
 
 fn claim(path: &Path) -> Vec<Transcript> {
-    let head: Vec<u8> =
-        if path.is_dir() { Vec::new() } else { fs::read(path).unwrap().into_iter().take(64 * 1024).collect() };
-    OpenCode.claim(path, &head)
+    scenario::claim(&OpenCode, path)
 }
 
 fn read(transcript: &Transcript) -> (Vec<Event>, Report) {
-    let mut events: Vec<Event> = Vec::new();
-    let report = OpenCode
-        .read(transcript, &mut |e| match events.iter_mut().find(|known| known.event_id == e.event_id) {
-            Some(known) => known.fold(e),
-            None => events.push(e),
-        })
-        .unwrap();
-    (events, report)
+    scenario::read(&OpenCode, transcript)
 }
 
 /// All sessions of a file or folder, oldest first.
@@ -38,33 +27,6 @@ fn sessions(path: &Path) -> Vec<Vec<Event>> {
     let mut all: Vec<_> = claim(path).iter().map(|t| read(t).0).collect();
     all.sort_by_key(|events| events[0].timestamp);
     all
-}
-
-/// Events as lines of a golden: number, kind, what, how it ended, parents by number.
-fn outline(sessions: &[Vec<Event>]) -> String {
-    let events: Vec<&Event> = sessions.iter().flatten().collect();
-    let numbers: HashMap<&str, usize> = events.iter().enumerate().map(|(i, e)| (e.event_id.as_str(), i + 1)).collect();
-    let number = |id: &str| numbers.get(id).map_or_else(|| format!("?{id}"), ToString::to_string);
-    let mut out = String::new();
-    for (i, e) in events.iter().enumerate() {
-        let mut line = format!("{} {}", i + 1, e.event_type.as_str());
-        line.extend(e.tool_name.iter().map(|t| format!(" {t}")));
-        line.push_str(&format!(" {:.60}", e.input_text().replace('\n', "\\n")));
-        line.extend(e.status.map(|s| format!(" [{}]", s.as_str())));
-        line.extend(e.exit_code.map(|c| format!(" exit {c}")));
-        line.extend(e.duration_ms.map(|d| format!(" {d} ms")));
-        line.extend(e.usage.map(|u| format!(" tokens {}/{}", u.input.unwrap_or(0), u.output.unwrap_or(0))));
-        for key in ["by_user", "compaction", "dead_branch", "error", "changed_files", "patch", "version"] {
-            line.extend(e.extra.get(key).map(|v| format!(" {key}={v}")));
-        }
-        if let Some(from) = e.extra.get("returned_from").and_then(Value::as_str) {
-            line.push_str(&format!(" returned_from={}", number(from)));
-        }
-        line.extend(e.parent_session_id.iter().map(|p| format!(" of {p}")));
-        let parents: Vec<_> = e.parents.iter().map(|p| number(p)).collect();
-        out.push_str(&format!("{} <- {}\n", line.trim_end(), parents.join(",")));
-    }
-    out
 }
 
 fn database(sql: &str, file: &Path) -> Connection {
@@ -268,16 +230,6 @@ fn sessions_of_the_second_generation() {
 }
 
 // ---- the real client's recordings, where they are at hand
-
-fn shared(path: &str) -> Option<PathBuf> {
-    Some(package().join("../shared").join(path)).filter(|p| p.is_dir())
-}
-
-fn children(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    found.sort();
-    found
-}
 
 /// One response: thought, words, calls as name and input.
 #[derive(Debug, Default)]

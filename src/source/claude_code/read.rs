@@ -8,7 +8,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::chain::{Chain, Node};
+use super::chain::{Chain, Made, Node, Told};
 use super::wire::{Attachment, Block, Content, Line, Meta, Text};
 use super::{AGENT, agent_files, agent_files_beside, prompt_id};
 use crate::event::{Event, EventType, Origin, Status, Usage, parse_time};
@@ -51,6 +51,7 @@ const PASSED_OVER: &[&str] = &[
     "attribution-snapshot",
     "saved_hook_context",
     "session-name",
+    "frame-link",
 ];
 
 /// Attachments that carry text of the user or of the world into the context.
@@ -141,8 +142,8 @@ struct Place<'a> {
     time: Option<DateTime<Utc>>,
     agent: Option<String>,
     origin: Origin,
-    /// Marks of a copied line.
-    extra: Map<String, Value>,
+    /// The session from which a fork copied the line.
+    copied: Option<&'a str>,
 }
 
 impl Reader {
@@ -169,7 +170,7 @@ impl Reader {
         let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
         let name = path.to_string_lossy().into_owned();
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(agent.is_some());
         // sidechains of old clients: which agent a line belongs to follows from its parent
         let mut sidechains: HashMap<u64, String> = HashMap::new();
         let mut scratch = String::new();
@@ -189,6 +190,9 @@ impl Reader {
                 }
                 Err(reason) => self.report.bad(&name, line.number, reason),
             }
+        }
+        for (event, kind) in chain.left_branches() {
+            sink(self.patch(&event, kind, |e| _ = e.extra.insert("dead_branch".to_owned(), true.into())));
         }
         Ok(())
     }
@@ -227,19 +231,15 @@ impl Reader {
             self.report.pass_over("copied line");
             return;
         }
-        let mut extra = Map::new();
-        let from =
+        let copied =
             wire.request_session_id.as_deref().or(wire.forked_from.as_ref().and_then(|f| f.session_id.as_deref()));
-        if let Some(from) = from.filter(|f| *f != self.session) {
-            extra.insert("copied_from".to_owned(), from.into());
-        }
         let place = Place {
             uuid,
             parent: wire.parent_uuid.as_deref(),
             time: wire.timestamp.as_deref().and_then(parse_time),
             agent,
             origin,
-            extra,
+            copied: copied.filter(|from| *from != self.session),
         };
         match kind {
             "user" => self.user(wire, content, &place, chain, sink),
@@ -299,22 +299,24 @@ impl Reader {
         }
     }
 
-    fn event(&self, place: &Place<'_>, event_id: String, event_type: EventType) -> Event {
+    /// An event, its id by `id` from the session; a copied one names what it is a copy of.
+    fn event(&self, place: &Place<'_>, event_type: EventType, id: impl Fn(&str) -> String) -> Event {
+        let mut extra = Map::new();
+        if let Some(from) = place.copied {
+            extra.insert("copied_from".to_owned(), id(from).into());
+        }
         Event {
-            event_id,
+            event_id: id(&self.session),
             session_id: self.session.clone(),
             agent: AGENT.to_owned(),
             event_type,
+            native_id: Some(place.uuid.to_owned()),
             timestamp: place.time,
             agent_id: place.agent.clone(),
-            extra: place.extra.clone(),
+            extra,
             source: place.origin.clone(),
             ..Event::default()
         }
-    }
-
-    fn own_id(&self, kind: &str, uuid: &str) -> String {
-        id::event_id(AGENT, &self.session, &format!("{kind}:{uuid}"))
     }
 
     fn user(
@@ -331,7 +333,7 @@ impl Reader {
                 let text = words(&blocks);
                 for b in blocks.into_iter().filter(|b| b.kind.as_deref() == Some("tool_result")) {
                     results += 1;
-                    self.result(wire, b, place, sink);
+                    self.result(wire, b, place, chain, sink);
                 }
                 text
             }
@@ -346,7 +348,14 @@ impl Reader {
             return;
         }
         let event = self.words_in(wire, text, place, chain);
-        chain.note(place.uuid, place.parent, Node::Input(event.event_id.clone()));
+        if event.event_type == EventType::UserInput {
+            chain.note_prompt(place.uuid, place.parent, event.event_id.clone());
+        } else {
+            chain.note(place.uuid, place.parent, Node::Input(event.event_id.clone(), event.event_type.clone()));
+        }
+        if let Some(message) = wire.interrupted_message_id.as_deref() {
+            self.cut_off(message, chain, sink);
+        }
         self.report.events += 1;
         sink(event);
     }
@@ -360,14 +369,13 @@ impl Reader {
             || is_client_text(&text);
         let first_of_agent = place.agent.is_some() && place.parent.is_none();
         let notification = text.trim_start().starts_with("<task-notification>");
-        let event_id = if place.agent.is_none() && wire.is_meta != Some(true) && (!made || notification) {
-            self.prompt_event(wire, &text, place.uuid)
-        } else {
-            self.own_id("context", place.uuid)
-        };
         let event_type = if made && !first_of_agent { EventType::ContextUpdate } else { EventType::UserInput };
-        let mut event = self.event(place, event_id, event_type);
-        event.native_id = Some(place.uuid.to_owned());
+        let mut event = self.event(place, event_type, |s| own_id(s, "context", place.uuid));
+        if place.agent.is_none() && wire.is_meta != Some(true) && (!made || notification) {
+            event.event_id = self.prompt_event(wire, &text, place.uuid);
+            // a fork gives its copies new prompt ids
+            event.extra.remove("copied_from");
+        }
         if wire.is_compact_summary == Some(true) {
             event.extra.insert("compaction".to_owned(), true.into());
         }
@@ -379,6 +387,8 @@ impl Reader {
             event.parents = vec![call];
         } else if notification {
             self.notification(&text, &mut event);
+        } else if wire.is_compact_summary == Some(true) {
+            event.parents = chain.input_at(place.parent).into_iter().collect();
         } else if first_of_agent {
             let call = place.agent.as_deref().and_then(|a| self.spawned_by.get(a));
             event.parents = call.map(|c| id::call(AGENT, &self.session, c)).into_iter().collect();
@@ -393,7 +403,7 @@ impl Reader {
         // before 2.1.196 hooks did not have the prompt id, so the text is what hook and transcript share
         let by_id = wire.prompt_id.as_deref().filter(|_| wire.version.as_deref().is_none_or(hooks_tell_prompt_id));
         let event_id = prompt_id(&self.session, by_id, text);
-        if self.prompts.insert(event_id.clone()) { event_id } else { self.own_id("prompt", uuid) }
+        if self.prompts.insert(event_id.clone()) { event_id } else { own_id(&self.session, "prompt", uuid) }
     }
 
     /// A background task's end: its parents are the call that started it and, where a sub-agent was it, its last words.
@@ -407,7 +417,15 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, wire: &Line<'_>, block: Block<'_>, place: &Place<'_>, sink: Sink<'_>) {
+    /// The user cut off a response: its calls that end with a refusal had begun.
+    fn cut_off(&self, message: &str, chain: &Chain, sink: Sink<'_>) {
+        let calls = chain.by_message(message).map_or(&[][..], |r| r.calls.as_slice());
+        for call in calls.iter().filter(|c| c.result == Some(Told::Refused)) {
+            sink(self.patch(&call.event, EventType::ToolCall, |e| e.status = Some(Status::Interrupted)));
+        }
+    }
+
+    fn result(&mut self, wire: &Line<'_>, block: Block<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
         let Some(call_id) = block.tool_use_id.as_deref() else {
             self.report.unknown("tool_result without tool_use_id");
             return;
@@ -443,8 +461,15 @@ impl Reader {
                 }
             }
         }
+        let refused = e.status == Some(Status::Denied) && wire.tool_denial_before_run != Some(true);
+        let told = if refused { Told::Refused } else { Told::Known };
         match self.calls.get_mut(call_id) {
-            Some(c) => c.answered = true,
+            Some(c) => {
+                c.answered = true;
+                if c.file == self.files {
+                    chain.at(c.response).answer(&c.event, told);
+                }
+            }
             None => {
                 self.early.insert(call_id.to_owned());
             }
@@ -468,9 +493,8 @@ impl Reader {
         if made {
             // written by the client, no answer of the model: a failed request, "No response requested."
             let text = content.map(Content::into_text).unwrap_or_default();
-            let mut e = self.event(place, self.own_id("context", place.uuid), EventType::ContextUpdate);
+            let mut e = self.event(place, EventType::ContextUpdate, |s| own_id(s, "context", place.uuid));
             e.tool_input = Some(text.into());
-            e.native_id = Some(place.uuid.to_owned());
             if wire.is_api_error_message == Some(true) {
                 e.extra.insert("api_error".to_owned(), true.into());
             }
@@ -520,7 +544,7 @@ impl Reader {
                 },
                 Some(kind) if kind.ends_with("tool_result") => {
                     // results of tools that the provider runs stand in the response itself
-                    self.result(wire, b, place, sink);
+                    self.result(wire, b, place, chain, sink);
                     continue;
                 }
                 Some("fallback" | "image") => continue,
@@ -535,9 +559,8 @@ impl Reader {
 
     fn said(&self, kind: EventType, name: &str, text: String, place: &Place<'_>, turn: &str, block: usize) -> Event {
         let key = if block == 0 { place.uuid.to_owned() } else { format!("{}/{block}", place.uuid) };
-        let mut e = self.event(place, self.own_id(name, &key), kind);
+        let mut e = self.event(place, kind, |s| own_id(s, name, &key));
         e.tool_input = Some(text.into());
-        e.native_id = Some(place.uuid.to_owned());
         e.turn_id = Some(turn.to_owned());
         e
     }
@@ -551,11 +574,10 @@ impl Reader {
             self.report.pass_over("repeated call");
             return None;
         }
-        let mut e = self.event(place, id::call(AGENT, &self.session, call_id), EventType::ToolCall);
+        let mut e = self.event(place, EventType::ToolCall, |s| id::call(AGENT, s, call_id));
         e.tool_name = Some(b.name.as_deref().unwrap_or("").to_owned());
         e.tool_input = b.input;
         e.call_id = Some(call_id.to_owned());
-        e.native_id = Some(place.uuid.to_owned());
         e.turn_id = Some(turn.to_owned());
         e.cwd = wire.cwd.as_deref().map(str::to_owned);
         let answered = self.early.remove(call_id);
@@ -575,20 +597,31 @@ impl Reader {
             None => response.inputs.clone(),
         };
         if e.is_call() {
-            response.calls.push(e.event_id.clone());
-        } else if response.hub.is_none() && response.calls.is_empty() {
-            response.hub = Some(e.event_id.clone());
+            let result = e.status.is_none().then_some(Told::Known);
+            response.calls.push(Made { event: e.event_id.clone(), result });
+        } else {
+            if response.hub.is_none() && response.calls.is_empty() {
+                response.hub = Some(e.event_id.clone());
+            }
+            response.said.push((e.event_id.clone(), e.event_type.clone()));
         }
         e.model = message.model.as_deref().map(str::to_owned);
-        if let Some(u) = message.usage.as_ref().filter(|_| !response.counted) {
-            response.counted = true;
-            e.usage = Some(Usage {
-                input: u.input_tokens,
-                output: u.output_tokens,
-                cache_read: u.cache_read_input_tokens,
-                cache_write: u.cache_creation_input_tokens,
-                reasoning: u.output_tokens_details.as_ref().and_then(|d| d.thinking_tokens).filter(|n| *n > 0),
-            });
+        // a fork's copies were paid for by the session they come from
+        if let Some(u) = message.usage.as_ref().filter(|_| !e.extra.contains_key("copied_from")) {
+            let output = u.output_tokens.unwrap_or(0);
+            match &mut response.counted {
+                None => {
+                    response.counted = Some((e.event_id.clone(), e.event_type.clone(), output));
+                    e.usage = Some(used(u));
+                }
+                // lines written while the response was under way tell less than the last one
+                Some((event, kind, told)) if *told < output => {
+                    *told = output;
+                    let (event, kind) = (event.clone(), kind.clone());
+                    sink(self.patch(&event, kind, |e| e.usage = Some(used(u))));
+                }
+                Some(_) => {}
+            }
         }
         if e.event_type == EventType::Message
             && let Some(agent) = &e.agent_id
@@ -612,13 +645,12 @@ impl Reader {
             && a.command_mode.as_deref().is_none_or(|m| m == "prompt")
             && !is_client_text(&text);
         let event_type = if human { EventType::UserInput } else { EventType::ContextUpdate };
-        let mut e = self.event(place, self.own_id("context", place.uuid), event_type);
-        e.native_id = Some(place.uuid.to_owned());
+        let mut e = self.event(place, event_type, |s| own_id(s, "context", place.uuid));
         if text.trim_start().starts_with("<task-notification>") {
             self.notification(&text, &mut e);
         }
         e.tool_input = Some(text.into());
-        chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone()));
+        chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone(), e.event_type.clone()));
         self.report.events += 1;
         sink(e);
     }
@@ -626,16 +658,17 @@ impl Reader {
     fn system(&mut self, wire: &Line<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
         let subtype = wire.subtype.as_deref().unwrap_or("(no subtype)");
         if subtype == "compact_boundary" {
-            let mut e = self.event(place, self.own_id("context", place.uuid), EventType::ContextUpdate);
+            let mut e = self.event(place, EventType::ContextUpdate, |s| own_id(s, "context", place.uuid));
             let meta = wire.compact_metadata.as_ref();
             let trigger = meta.and_then(|m| m.trigger.as_deref()).unwrap_or("unknown");
             e.tool_input = Some(format!("compaction ({trigger})").into());
-            e.native_id = Some(place.uuid.to_owned());
+            let kept = meta.and_then(|m| m.preserved_segment.as_ref()?.tail_uuid.as_deref());
+            e.parents = chain.inputs_above(wire.logical_parent_uuid.as_deref(), kept);
             e.extra.insert("compaction".to_owned(), true.into());
             if let Some(n) = meta.and_then(|m| m.pre_tokens) {
                 e.extra.insert("tokens_before".to_owned(), n.into());
             }
-            chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone()));
+            chain.note(place.uuid, place.parent, Node::Input(e.event_id.clone(), EventType::ContextUpdate));
             self.report.events += 1;
             sink(e);
             return;
@@ -653,13 +686,13 @@ impl Reader {
             // the same agent went on to another response: the result will not come
             let newest = self.newest.get(&(call.file, call.agent.clone()));
             if newest.is_some_and(|n| *n > call.response) {
-                sink(self.patch(&call.event, |e| e.status = Some(Status::Interrupted)));
+                sink(self.patch(&call.event, EventType::ToolCall, |e| e.status = Some(Status::Interrupted)));
             }
         }
         self.report.orphans += self.early.len() as u64;
         for (agent, words) in &self.last_words {
             if let Some(call) = self.spawned_by.get(agent).and_then(|c| self.calls.get(c)) {
-                sink(self.patch(&call.event, |e| {
+                sink(self.patch(&call.event, EventType::ToolCall, |e| {
                     e.extra.insert("returned_from".to_owned(), words.as_str().into());
                     e.extra.insert("spawned".to_owned(), agent.as_str().into());
                 }));
@@ -669,22 +702,36 @@ impl Reader {
             if let Some(words) = self.last_words.get(task) {
                 let call = call.as_ref().map(|c| id::call(AGENT, &self.session, c));
                 let parents = std::iter::once(words.clone()).chain(call).collect();
-                let mut e = self.patch(event, |e| e.parents = parents);
-                e.event_type = EventType::ContextUpdate;
-                sink(e);
+                sink(self.patch(event, EventType::ContextUpdate, |e| e.parents = parents));
             }
         }
     }
 
-    fn patch(&self, event_id: &str, change: impl FnOnce(&mut Event)) -> Event {
+    /// What became known of an event that has been given.
+    fn patch(&self, event_id: &str, event_type: EventType, change: impl FnOnce(&mut Event)) -> Event {
         let mut e = Event {
             event_id: event_id.to_owned(),
+            event_type,
             session_id: self.session.clone(),
             agent: AGENT.to_owned(),
             ..Event::default()
         };
         change(&mut e);
         e
+    }
+}
+
+fn own_id(session: &str, kind: &str, uuid: &str) -> String {
+    id::event_id(AGENT, session, &format!("{kind}:{uuid}"))
+}
+
+fn used(u: &super::wire::Usage) -> Usage {
+    Usage {
+        input: u.input_tokens,
+        output: u.output_tokens,
+        cache_read: u.cache_read_input_tokens,
+        cache_write: u.cache_creation_input_tokens,
+        reasoning: u.output_tokens_details.as_ref().and_then(|d| d.thinking_tokens).filter(|n| *n > 0),
     }
 }
 

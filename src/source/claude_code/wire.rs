@@ -36,6 +36,14 @@ pub(super) struct Line<'a> {
     pub prompt_id: Option<Text<'a>>,
     #[serde(borrow)]
     pub tool_denial_kind: Option<Text<'a>>,
+    /// The user refused a call that had not begun (2.1.330).
+    pub tool_denial_before_run: Option<bool>,
+    /// The response whose running calls the user cut off (2.1.80 and later).
+    #[serde(borrow)]
+    pub interrupted_message_id: Option<Text<'a>>,
+    /// Of a compaction: the last line before it.
+    #[serde(borrow)]
+    pub logical_parent_uuid: Option<Text<'a>>,
     /// The call whose skill text this is.
     #[serde(borrow, rename = "sourceToolUseID")]
     pub source_tool_use_id: Option<Text<'a>>,
@@ -88,6 +96,17 @@ pub(super) struct CompactMetadata<'a> {
     #[serde(borrow)]
     pub trigger: Option<Text<'a>>,
     pub pre_tokens: Option<u64>,
+    #[serde(borrow)]
+    pub preserved_segment: Option<Segment<'a>>,
+}
+
+/// The lines that a compaction keeps word by word.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Segment<'a> {
+    /// The last of them.
+    #[serde(borrow)]
+    pub tail_uuid: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Default)]
