@@ -77,6 +77,10 @@ const PASSED_OVER: &[&str] = &[
     "memory_citation",
     "hook_started",
     "hook_completed",
+    "undo_completed",
+    // told by the call's own items as well
+    "dynamic_tool_call_request",
+    "dynamic_tool_call_response",
 ];
 
 pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
@@ -118,6 +122,8 @@ struct Call {
     event: String,
     answered: bool,
     response: usize,
+    /// How it ended, as far as that was told: its output and the record of its end tell different parts.
+    told: Option<Status>,
 }
 
 /// One response of the model.
@@ -129,11 +135,21 @@ struct Response {
     inputs: Vec<String>,
     /// Its first message or thought.
     hub: Option<String>,
-    calls: Vec<String>,
+    /// Events of its calls, and whether the output came back.
+    calls: Vec<(String, bool)>,
+    /// It sums up what a compaction drops (0.169).
+    sums_up: bool,
     /// Its first event, which carries the usage.
     first: Option<(String, EventType)>,
+    counted: bool,
     /// Events so far without an id of their own.
     unnamed: usize,
+}
+
+/// Where a prompt stands: what a rollback goes back to.
+struct Mark {
+    given: usize,
+    last: Option<usize>,
 }
 
 /// How the end of a response is told.
@@ -159,6 +175,13 @@ struct Reader {
     /// Number of the request of the current response.
     sampled: Option<u64>,
     responses: Vec<Response>,
+    /// The last response in the context: not the last of all after a rollback.
+    last: Option<usize>,
+    /// All events given, in order.
+    events: Vec<(String, EventType)>,
+    marks: Vec<Mark>,
+    /// Tokens told before what they were spent on (a response of 0.50, a compaction).
+    spent: Option<Usage>,
     /// Prompts and injected texts since the last response began, with their place in the history.
     pending: Vec<(String, Option<u64>)>,
     calls: HashMap<String, Call>,
@@ -194,6 +217,10 @@ impl Reader {
             fresh: true,
             sampled: None,
             responses: Vec::new(),
+            last: None,
+            events: Vec::new(),
+            marks: Vec::new(),
+            spent: None,
             pending: Vec::new(),
             calls: HashMap::new(),
             early: BTreeSet::new(),
@@ -238,6 +265,10 @@ impl Reader {
                 let meta = wire.metadata.as_ref();
                 let sampled = meta.and_then(|m| m.sampled_through_sequence);
                 let sequence = meta.and_then(|m| m.history_sequence);
+                if meta.is_some_and(|m| m.compaction_output == Some(true)) {
+                    self.sum_up(p, time, origin, sink);
+                    return;
+                }
                 self.item(p, time, sampled, sequence, origin, sink);
             }
             "event_msg" => self.event_msg(p, time, origin, sink),
@@ -245,7 +276,7 @@ impl Reader {
             "token_usage_record" => {
                 self.records_tell_usage = true;
                 if let Some(u) = p.usage {
-                    self.usage(u, sink);
+                    self.usage(used(u), sink);
                 }
             }
             k if PASSED_OVER.contains(&k) => self.report.pass_over(k),
@@ -413,22 +444,64 @@ impl Reader {
             None => self.fresh || self.responses.is_empty(),
         };
         if new {
-            let mut inputs = self.responses.last().map(|r| r.calls.clone()).unwrap_or_default();
-            // what came into the history after the request was sent belongs to a later one
-            let (seen, later) = std::mem::take(&mut self.pending)
-                .into_iter()
-                .partition::<Vec<_>, _>(|(_, at)| at.zip(sampled).is_none_or(|(at, through)| at <= through));
-            inputs.extend(seen.into_iter().map(|(event, _)| event));
-            self.pending = later;
-            if inputs.is_empty() {
-                inputs.extend(self.responses.last().and_then(|r| r.hub.clone()));
-            }
-            let name = format!("response-{}", self.responses.len() + 1);
-            self.responses.push(Response { name, inputs, ..Response::default() });
+            let inputs = self.inputs(sampled);
+            self.begin(inputs);
         }
         self.fresh = false;
         self.sampled = sampled;
         self.responses.len() - 1
+    }
+
+    fn begin(&mut self, inputs: Vec<String>) {
+        // in 0.50 the tokens of a response stand before its items, everywhere else a compaction took these
+        if self.boundary != Boundary::Contexts {
+            self.spent = None;
+        }
+        let name = format!("response-{}", self.responses.len() + 1);
+        self.last = Some(self.responses.len());
+        self.responses.push(Response { name, inputs, ..Response::default() });
+    }
+
+    /// The last response in the context.
+    fn last(&self) -> Option<&Response> {
+        self.responses.get(self.last?)
+    }
+
+    /// What is new since the last response, for a request that held the history up to `through`.
+    fn inputs(&mut self, through: Option<u64>) -> Vec<String> {
+        let results = self.last().into_iter().flat_map(|r| &r.calls).filter(|(_, answered)| *answered);
+        let mut inputs: Vec<String> = results.map(|(event, _)| event.clone()).collect();
+        // what came into the history after the request was sent belongs to a later one
+        let (seen, later) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(_, at)| at.zip(through).is_none_or(|(at, through)| at <= through));
+        self.pending = later;
+        inputs.extend(seen.into_iter().map(|(event, _)| event));
+        if inputs.is_empty() {
+            inputs.extend(self.last().and_then(|r| r.hub.clone()));
+        }
+        inputs
+    }
+
+    /// The model's summary, which a compaction puts in the place of the history (0.169): a response of its own, whatever
+    /// request its metadata name.
+    fn sum_up(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+        let inputs = self.inputs(None);
+        self.begin(inputs);
+        self.sampled = None;
+        if let Some(r) = self.responses.last_mut() {
+            r.sums_up = true;
+        }
+        let r = self.responses.len() - 1;
+        let text = p.content.take().map(text_of).unwrap_or_default();
+        self.say(EventType::Message, text, p, time, r, origin, sink);
+    }
+
+    /// Gives an event that is met for the first time.
+    fn first(&mut self, e: Event, sink: Sink<'_>) {
+        self.events.push((e.event_id.clone(), e.event_type.clone()));
+        self.report.events += 1;
+        sink(e);
     }
 
     /// Gives an event of a response with its parents.
@@ -438,20 +511,23 @@ impl Reader {
             Some(hub) => vec![hub.clone()],
             None => response.inputs.clone(),
         };
-        parents.append(&mut e.parents);
+        let more: Vec<_> = e.parents.drain(..).filter(|p| !parents.contains(p)).collect();
+        parents.extend(more);
         e.parents = parents;
         e.turn_id = Some(response.name.clone());
         if e.is_call() {
-            response.calls.push(e.event_id.clone());
+            let answered = e.status != Some(Status::Running);
+            response.calls.push((e.event_id.clone(), answered));
         } else if response.hub.is_none() && response.calls.is_empty() {
             response.hub = Some(e.event_id.clone());
         }
         if response.first.is_none() {
             response.first = Some((e.event_id.clone(), e.event_type.clone()));
+            e.usage = self.spent.take();
+            response.counted = e.usage.is_some();
         }
         e.model.clone_from(&self.model);
-        self.report.events += 1;
-        sink(e);
+        self.first(e, sink);
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
@@ -466,6 +542,20 @@ impl Reader {
         sink: Sink<'_>,
     ) {
         let r = self.response(sampled);
+        self.say(kind, text, p, time, r, origin, sink);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
+    fn say(
+        &mut self,
+        kind: EventType,
+        text: String,
+        p: &Payload<'_>,
+        time: Option<DateTime<Utc>>,
+        r: usize,
+        origin: &Origin,
+        sink: Sink<'_>,
+    ) {
         let response = &mut self.responses[r];
         response.unnamed += 1;
         let own = p.id.as_deref().map_or_else(|| format!("{}:{}", response.name, response.unnamed), str::to_owned);
@@ -518,14 +608,15 @@ impl Reader {
             None => id::event_id(AGENT, &self.session, &format!("prompt-number:{}", self.prompts)),
         };
         if !std::mem::replace(&mut self.titled, true) && self.header.tool_input.is_none() {
-            self.header.tool_input = Some(super::super::first_line(&text).into());
+            self.header.tool_input = Some(title(&text).into());
             self.give_header(sink);
         }
         let mut e = self.event(EventType::UserInput, event_id, time, origin);
         e.native_id = p.id.as_deref().map(str::to_owned);
         e.tool_input = Some(text.into());
         // a prompt follows the answer that ended the turn before
-        let last = self.responses.last().filter(|r| r.calls.is_empty());
+        self.marks.push(Mark { given: self.events.len(), last: self.last });
+        let last = self.last().filter(|r| r.calls.is_empty());
         if self.pending.is_empty() {
             e.parents = last.and_then(|r| r.hub.clone()).into_iter().collect();
         }
@@ -535,8 +626,7 @@ impl Reader {
     /// Gives a text that enters the context.
     fn put_in(&mut self, e: Event, sequence: Option<u64>, sink: Sink<'_>) {
         self.pending.push((e.event_id.clone(), sequence));
-        self.report.events += 1;
-        sink(e);
+        self.first(e, sink);
     }
 
     /// The call that spawned the thread which a notification names.
@@ -564,6 +654,8 @@ impl Reader {
         let text = p.content.take().map(text_of).unwrap_or_default();
         e.tool_input = Some(format!("message from {from}: {text}").into());
         e.native_id = p.id.as_deref().map(str::to_owned);
+        // what a sub-agent writes comes back from the call that began it
+        e.parents = p.author.as_deref().and_then(|a| self.running.get(a)).cloned().into_iter().collect();
         self.put_in(e, sequence, sink);
     }
 
@@ -609,7 +701,7 @@ impl Reader {
             self.cells.push(e.event_id.clone());
         }
         self.report.calls += 1;
-        self.calls.insert(call_id, Call { event: e.event_id.clone(), answered, response: r });
+        self.calls.insert(call_id, Call { event: e.event_id.clone(), answered, response: r, told: None });
         self.give(e, r, sink);
     }
 
@@ -652,7 +744,19 @@ impl Reader {
         }
         e.tool_output = Some(o.text.into());
         match self.calls.get_mut(call_id) {
-            Some(c) => c.answered = true,
+            Some(c) => {
+                c.answered = true;
+                if c.told == Some(Status::Error) && e.status == Some(Status::Ok) {
+                    // MCP: the record of its end came first, and the text of an error looks like any other
+                    e.status = None;
+                } else {
+                    c.told = e.status;
+                }
+                let calls = self.responses.get_mut(c.response).map(|r| &mut r.calls);
+                if let Some(made) = calls.into_iter().flatten().find(|(event, _)| *event == c.event) {
+                    made.1 = true;
+                }
+            }
             None => {
                 self.early.insert(call_id.to_owned());
             }
@@ -682,7 +786,7 @@ impl Reader {
                 if !self.records_tell_usage && total.is_some() && total != self.total {
                     self.total = total;
                     if let Some(u) = info.and_then(|i| i.last_token_usage) {
-                        self.usage(u, sink);
+                        self.counted(used(u), sink);
                     }
                 }
             }
@@ -699,8 +803,8 @@ impl Reader {
                 let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
                 e.tool_input = Some(format!("rolled back {} turn(s)", p.num_turns.unwrap_or(0)).into());
                 e.extra.insert("rolled_back".to_owned(), p.num_turns.unwrap_or(0).into());
-                self.report.events += 1;
-                sink(e);
+                self.roll_back(p.num_turns.unwrap_or(0), sink);
+                self.first(e, sink);
             }
             "exec_command_end" | "patch_apply_end" | "mcp_tool_call_end" => {
                 let item = Item {
@@ -756,6 +860,9 @@ impl Reader {
                     if *begun_by != event {
                         return;
                     }
+                    if let Some(path) = &item.agent_path {
+                        self.running.insert(path.clone(), event.clone());
+                    }
                     let mut e = self.patch(&event, EventType::ToolCall);
                     e.extra.insert("spawned".to_owned(), child.into());
                     sink(e);
@@ -765,9 +872,9 @@ impl Reader {
             _ => return,
         };
         let Some(own) = &item.id else { return };
-        let known = self.calls.get(own).map(|c| c.event.clone());
+        let known = self.calls.get(own).map(|c| (c.event.clone(), c.told));
         let mut e = match &known {
-            Some(event) => self.patch(event, EventType::ToolCall),
+            Some((event, _)) => self.patch(event, EventType::ToolCall),
             None => {
                 let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, own), time, origin);
                 e.call_id = Some(own.clone());
@@ -791,10 +898,11 @@ impl Reader {
                     }
                     _ => {}
                 }
+                self.events.push((e.event_id.clone(), EventType::ToolCall));
                 self.report.events += 1;
                 self.report.calls += 1;
                 let response = self.responses.len().saturating_sub(1);
-                let call = Call { event: e.event_id.clone(), answered: true, response };
+                let call = Call { event: e.event_id.clone(), answered: true, response, told: None };
                 self.calls.insert(own.clone(), call);
                 e
             }
@@ -809,12 +917,18 @@ impl Reader {
                 .is_some_and(|r| r.get("Err").is_some() || r.pointer("/Ok/isError") == Some(&true.into()));
         e.status = Some(match item.status.as_deref() {
             Some("declined") => Status::Denied,
+            // what a killed process is given in place of a code
+            _ if item.exit_code == Some(-1) => Status::Interrupted,
             _ if failed => Status::Error,
             _ => Status::Ok,
         });
-        // an aborted call keeps its interruption: the process was killed
-        if known.is_some() && (self.aborted || tool == "mcp" && item.status.is_none() && !failed) {
-            e.status = None;
+        if let Some((_, told)) = known {
+            // an aborted call keeps its interruption, and an error of MCP is told by its text alone
+            if self.aborted || told == Some(Status::Interrupted) || tool == "mcp" && item.status.is_none() && !failed {
+                e.status = None;
+            } else if let Some(call) = self.calls.get_mut(own) {
+                call.told = e.status;
+            }
         }
         if let Some(patch) = item.changes.as_ref().and_then(recorded_patch) {
             e.extra.insert("patch".to_owned(), patch);
@@ -829,25 +943,49 @@ impl Reader {
         let text = p.message.and_then(|m| serde_json::from_str(m.get()).ok()).map(text_of).unwrap_or_default();
         e.tool_input = Some(text.into());
         e.extra.insert("compaction".to_owned(), true.into());
-        // the summary itself was written by the last response
-        e.parents = self.responses.last().and_then(|r| r.hub.clone()).into_iter().collect();
+        // it holds what the model wrote for it, else (to 0.144) stands for that itself
+        let summary = self.last().filter(|r| r.sums_up).and_then(|r| r.hub.clone());
+        e.parents = summary.map_or_else(|| self.inputs(None), |s| vec![s]);
+        e.usage = self.spent.take();
         self.fresh = true;
         self.pending.clear();
         // what came before is no longer in the context of the next response
-        self.responses.push(Response { name: format!("response-{}", self.responses.len() + 1), ..Response::default() });
+        self.begin(Vec::new());
         self.put_in(e, None, sink);
     }
 
-    fn usage(&mut self, u: Tokens, sink: Sink<'_>) {
-        let Some((event, kind)) = self.responses.last().and_then(|r| r.first.clone()) else { return };
+    /// Takes the last prompts and what followed them out of the context (to 0.144).
+    fn roll_back(&mut self, prompts: u64, sink: Sink<'_>) {
+        let kept = self.marks.len().saturating_sub(usize::try_from(prompts).unwrap_or(usize::MAX));
+        let Some(mark) = self.marks.drain(kept..).next() else { return };
+        self.last = mark.last;
+        self.pending.clear();
+        self.fresh = true;
+        for (event, kind) in self.events.get(mark.given..).unwrap_or_default() {
+            let mut e = self.patch(event, kind.clone());
+            e.extra.insert("dead_branch".to_owned(), true.into());
+            sink(e);
+        }
+    }
+
+    /// Tokens of a `token_count`: of the response before it, or (0.50) of the one whose items follow. A response that has its
+    /// tokens was followed by a compaction's.
+    fn counted(&mut self, u: Usage, sink: Sink<'_>) {
+        let waits =
+            self.fresh && self.boundary == Boundary::Contexts || self.responses.last().is_none_or(|r| r.counted);
+        if waits {
+            self.spent = Some(u).filter(|u| u.output > Some(0));
+        } else {
+            self.usage(u, sink);
+        }
+    }
+
+    fn usage(&mut self, u: Usage, sink: Sink<'_>) {
+        let Some(r) = self.responses.last_mut() else { return };
+        r.counted = true;
+        let Some((event, kind)) = r.first.clone() else { return };
         let mut e = self.patch(&event, kind);
-        e.usage = Some(Usage {
-            input: u.input_tokens.map(|n| n.saturating_sub(u.cached_input_tokens.unwrap_or(0))),
-            output: u.output_tokens,
-            cache_read: u.cached_input_tokens,
-            cache_write: u.cache_write_input_tokens,
-            reasoning: u.reasoning_output_tokens.filter(|n| *n > 0),
-        });
+        e.usage = Some(u);
         sink(e);
     }
 
@@ -894,6 +1032,7 @@ fn is_client_text(text: &str) -> bool {
         "<personality",
         "<apps_instructions",
         "<plugins_instructions",
+        "<user_action>",
         "Warning: apply_patch was requested via exec_command",
         "Warning: The maximum number of unified exec processes",
     ];
@@ -907,6 +1046,23 @@ fn spawned(text: &str) -> Option<String> {
     }
     let v: Value = serde_json::from_str(text).ok()?;
     v.get("agent_id")?.as_str().map(str::to_owned)
+}
+
+fn used(u: Tokens) -> Usage {
+    Usage {
+        input: u.input_tokens.map(|n| n.saturating_sub(u.cached_input_tokens.unwrap_or(0))),
+        output: u.output_tokens,
+        cache_read: u.cached_input_tokens,
+        cache_write: u.cache_write_input_tokens,
+        reasoning: u.reasoning_output_tokens.filter(|n| *n > 0),
+    }
+}
+
+/// The first line of a prompt that is the user's: images stand before the words.
+fn title(text: &str) -> &str {
+    let lines = text.lines().map(str::trim);
+    let mut own = lines.filter(|l| !l.starts_with("<image") && !l.starts_with("</image") && !l.starts_with("[image"));
+    own.find(|l| !l.is_empty()).unwrap_or("")
 }
 
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {

@@ -31,6 +31,8 @@ pub(super) struct Metadata {
     pub history_sequence: Option<u64>,
     /// Highest number that was in the request which produced the item: equal means one response.
     pub sampled_through_sequence: Option<u64>,
+    /// On the summary that a compaction uses.
+    pub compaction_output: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -158,6 +160,7 @@ pub(super) struct Item<'a> {
     pub error: Option<Value>,
     pub kind_of: Option<String>,
     pub agent_thread_id: Option<String>,
+    pub agent_path: Option<String>,
     pub receiver_thread_ids: Option<Vec<String>>,
     pub process_id: Option<Value>,
 }
