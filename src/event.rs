@@ -390,16 +390,12 @@ impl<'de> Deserialize<'de> for Event {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
                 let mut e = Event::default();
-                let mut has_id = false;
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
                         "schema_version" => {
                             map.next_value::<IgnoredAny>()?;
                         }
-                        "event_id" => {
-                            e.event_id = map.next_value()?;
-                            has_id = true;
-                        }
+                        "event_id" => e.event_id = map.next_value()?,
                         "session_id" => e.session_id = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "agent" => e.agent = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "event_type" => {
@@ -446,7 +442,7 @@ impl<'de> Deserialize<'de> for Event {
                         }
                     }
                 }
-                if !has_id {
+                if e.event_id.is_empty() {
                     return Err(de::Error::missing_field("event_id"));
                 }
                 Ok(e)

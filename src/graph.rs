@@ -220,24 +220,25 @@ fn ordered(events: Vec<Event>) -> Ordered {
     let mut waiting: Vec<usize> = parents.iter().map(Vec::len).collect();
     let mut ready: BinaryHeap<Reverse<(&Key, usize)>> =
         (0..n).filter(|i| waiting[*i] == 0).map(|i| Reverse((&keys[i], i))).collect();
-    // where only cycles are left, the earliest event goes first and its open parents are cut
-    let mut by_key: Vec<usize> = (0..n).collect();
-    by_key.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
-    let mut oldest = by_key.into_iter();
     let mut order = Vec::with_capacity(n);
     let mut placed = vec![false; n];
     while order.len() < n {
-        let next = match ready.pop() {
-            Some(Reverse((_, i))) => i,
-            None => match oldest.find(|i| !placed[*i]) {
-                Some(i) => {
-                    let open: Vec<usize> = parents[i].iter().copied().filter(|p| !placed[*p]).collect();
-                    cut.extend(open.iter().map(|p| (*p, i)));
-                    parents[i].retain(|p| placed[*p]);
-                    i
+        let Some(Reverse((_, next))) = ready.pop() else {
+            // only cycles are left, and what follows from them
+            let closing = closing(&parents, &placed, &keys);
+            if closing.is_empty() {
+                break;
+            }
+            for &(p, c) in &closing {
+                parents[c].retain(|x| *x != p);
+                children[p].retain(|x| *x != c);
+                waiting[c] = waiting[c].saturating_sub(1);
+                if waiting[c] == 0 {
+                    ready.push(Reverse((&keys[c], c)));
                 }
-                None => break,
-            },
+            }
+            cut.extend(closing);
+            continue;
         };
         if std::mem::replace(&mut placed[next], true) {
             continue;
@@ -272,6 +273,41 @@ fn ordered(events: Vec<Event>) -> Ordered {
     out
 }
 
+/// The edges (parent, child) that close cycles among the events that are not placed: of each cycle the one that leads from its
+/// latest event back.
+fn closing(parents: &[Vec<usize>], placed: &[bool], keys: &[Key]) -> Vec<(usize, usize)> {
+    let mut latest: Vec<usize> = (0..parents.len()).filter(|i| !placed[*i]).collect();
+    latest.sort_by(|a, b| keys[*b].cmp(&keys[*a]));
+    let (mut open, mut done) = (vec![false; parents.len()], placed.to_vec());
+    let mut found = Vec::new();
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    for start in latest {
+        if !done[start] {
+            open[start] = true;
+            path.push((start, 0));
+        }
+        while let Some((at, next)) = path.last_mut() {
+            let at = *at;
+            match parents[at].get(*next) {
+                Some(&p) => {
+                    *next += 1;
+                    if open[p] {
+                        found.push((p, at));
+                    } else if !done[p] {
+                        open[p] = true;
+                        path.push((p, 0));
+                    }
+                }
+                None => {
+                    (open[at], done[at]) = (false, true);
+                    path.pop();
+                }
+            }
+        }
+    }
+    found
+}
+
 /// What decides the order where no parent does.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
@@ -286,19 +322,21 @@ struct Key {
 /// Each event's key: its time, else the time of the event before it in the same file; then its place in the file.
 fn keys(events: &[Event]) -> Vec<Key> {
     let mut files: HashMap<(&str, Option<&str>), usize> = HashMap::new();
-    let mut last: Vec<Option<DateTime<Utc>>> = Vec::new();
     let mut keys = Vec::with_capacity(events.len());
     for (position, e) in events.iter().enumerate() {
-        let file = *files.entry((e.session_id.as_str(), e.source.file.as_deref())).or_insert_with(|| {
-            last.push(None);
-            last.len() - 1
-        });
-        let time = e.timestamp.or(last[file]);
-        if e.timestamp.is_some() {
-            last[file] = e.timestamp;
-        }
+        let next = files.len();
+        let file = *files.entry((e.session_id.as_str(), e.source.file.as_deref())).or_insert(next);
         let header = e.event_type != EventType::Session;
-        keys.push(Key { time, header, file, line: e.source.line.unwrap_or(0), position });
+        keys.push(Key { time: e.timestamp, header, file, line: e.source.line.unwrap_or(0), position });
+    }
+    // the lines of a file may have been stored in another order
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by_key(|i| (keys[*i].line, *i));
+    let mut last: Vec<Option<DateTime<Utc>>> = vec![None; files.len()];
+    for i in order {
+        let key = &mut keys[i];
+        key.time = key.time.or(last[key.file]);
+        last[key.file] = key.time;
     }
     keys
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Utc};
 
-use crate::render::{Term, Tone};
+use crate::render::{Term, Tone, text};
 use crate::source::Env;
 use crate::store::Store;
 
@@ -118,13 +118,14 @@ impl Out {
     /// # Errors
     /// It cannot be serialised.
     pub fn json(&mut self, value: &impl serde::Serialize) -> anyhow::Result<()> {
-        self.buffer.push_str(&serde_json::to_string_pretty(value)?);
+        self.buffer.push_str(&text::json(serde_json::to_string_pretty(value)?));
         self.buffer.push('\n');
         Ok(())
     }
 
     /// Says something beside the answer, on standard error.
     pub fn note(&self, text: &str) {
+        let text = text::clean(text);
         let text = self.term.fit(format!("{} {text}\n", self.term.paint(Tone::Dim, "note:")));
         // nobody to tell if standard error is closed
         io::stderr().write_all(text.as_bytes()).ok();

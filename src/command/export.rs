@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::view;
 use crate::export;
+use crate::render::text;
 
 /// Print a session for other tools
 ///
@@ -35,6 +36,6 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         }
     }
     let bytes = args.format.bytes(&events)?;
-    ctx.out.text(&String::from_utf8_lossy(&bytes));
+    ctx.out.text(&text::json(String::from_utf8_lossy(&bytes).into_owned()));
     Ok(0)
 }

@@ -291,7 +291,7 @@ fn show(ctx: &mut Context, graph: &Graph, shown: &mut Shown, whose: &str) {
             continue;
         }
         let line = match events.get(i) {
-            Some(event) => json!(event).to_string(),
+            Some(event) => text::json(json!(event).to_string()),
             None if new => begun(ctx, graph, i, whose),
             None => done(ctx, graph, i, whose),
         };

@@ -32,6 +32,23 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON in which every harmful character is an escape: the same to a parser, and only text to a terminal.
+pub fn json(text: String) -> String {
+    // what is below a blank is escaped by whoever wrote it
+    if text.bytes().all(|b| b < 0x7f) || !text.chars().any(|c| c != '\n' && is_harmful(c)) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c == '\n' || !is_harmful(c) {
+            out.push(c);
+        } else {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
 fn is_harmful(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'

@@ -21,9 +21,9 @@ pub fn append(path: &Path, lines: &[u8]) -> anyhow::Result<()> {
     let length = file.seek(SeekFrom::End(0)).with_context(|| format!("cannot read {}", path.display()))?;
     let mut last = [b'\n'];
     if length > 0 {
-        refuse_newer(&mut file, path)?;
-        file.seek(SeekFrom::Start(length - 1))?;
-        file.read_exact(&mut last)?;
+        let tail = ends(&mut file, length).with_context(|| format!("cannot read {}", path.display()))?;
+        refuse_newer(&tail, path)?;
+        last = [tail.last().copied().unwrap_or(b'\n')];
     }
     let written = if last == [b'\n'] {
         file.write_all(lines)
@@ -36,15 +36,30 @@ pub fn append(path: &Path, lines: &[u8]) -> anyhow::Result<()> {
     written.with_context(|| format!("cannot write to {}", path.display()))
 }
 
-/// A file that a newer format version began is left as it is: what that version relies on is not known here.
-fn refuse_newer(file: &mut File, path: &Path) -> anyhow::Result<()> {
-    let mut head = [0; 48];
+/// Bytes that are looked at of either end of a file.
+const END: u64 = 8192;
+
+/// The beginning and the end of a file.
+fn ends(file: &mut File, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut ends = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    let n = file.read(&mut head)?;
-    let version = head[..n].strip_prefix(br#"{"schema_version":"#).map(<[u8]>::trim_ascii_start);
-    let digits = version.and_then(|v| v.strip_prefix(b"\"")).and_then(|v| v.split(|b| !b.is_ascii_digit()).next());
-    let major = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse::<u64>().ok());
-    if major.is_some_and(|m| m > super::WRITABLE_MAJOR) {
+    if length > 2 * END {
+        Read::take(&mut *file, 48).read_to_end(&mut ends)?;
+        file.seek(SeekFrom::Start(length - END))?;
+    }
+    Read::take(&mut *file, length).read_to_end(&mut ends)?;
+    Ok(ends)
+}
+
+/// A file that a newer format version began, or went on with, is left as it is: what that version relies on is not known here.
+fn refuse_newer(ends: &[u8], path: &Path) -> anyhow::Result<()> {
+    let newer = |line: &[u8]| {
+        let version = line.strip_prefix(br#"{"schema_version":"#).map(<[u8]>::trim_ascii_start);
+        let digits = version.and_then(|v| v.strip_prefix(b"\"")).and_then(|v| v.split(|b| !b.is_ascii_digit()).next());
+        let major = digits.and_then(|d| std::str::from_utf8(d).ok()?.parse::<u64>().ok());
+        major.is_some_and(|m| m > super::WRITABLE_MAJOR)
+    };
+    if ends.split(|b| *b == b'\n').any(newer) {
         bail!(
             "{} was written by a newer causetrace: it is read, but not written to; update causetrace",
             path.display()

@@ -1,7 +1,14 @@
 //! Attacks on what the project promises: junk, odd files, hostile text, crashes, sizes, secrets. Each fails when its defence is
 //! taken out.
 
+mod crash;
+mod deep;
 mod fuzz;
+mod hostile;
 mod junk;
+mod laws;
+mod machine;
 mod places;
+mod rights;
 mod samples;
+mod sqlite;

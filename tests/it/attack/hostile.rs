@@ -1,0 +1,278 @@
+//! Hostile text in everything that is recorded: nothing reaches the terminal but text, JSON stays JSON, and nothing is written
+//! outside the store.
+
+use std::fs;
+
+use causetrace::render::text::clean;
+use serde_json::{Value, json};
+
+use super::machine::{Machine, Said};
+
+/// What a terminal would obey, or a reader be misled by.
+const EVIL: &str = "\u{1b}[2J\u{1b}]8;;http://x\u{1b}\\link\u{1b}]52;c;aGk=\u{7}\u{1b}P1;2|x\u{1b}\\\u{9b}31m\u{9d}0;t\u{9c}\u{202e}gnp.exe\u{2066}\u{200b}\u{ad}\u{feff}\u{e0041}\u{7f}\r\u{8}\u{85}\u{2028}עברית 日本語";
+
+/// The same, as part of file names.
+const NAME: &str = "\u{1b}[2J\u{9b}31m\u{202e}x";
+
+/// A machine on which everything that agents wrote is hostile.
+fn machine() -> Machine {
+    let m = Machine::new();
+    let mut all = Vec::new();
+    let sessions = ["--help", "../../x", "a\nb\u{1b}[2J", "a\u{1b}]0;t\u{7}", &"long".repeat(100), "."];
+    for (n, session) in sessions.iter().enumerate() {
+        // one session has words of a megabyte
+        let big = "w".repeat(if n == 1 { 1 << 20 } else { 300 });
+        let mut lines = String::new();
+        let id = |k: usize| format!("{n}{k}{EVIL}/../..");
+        let place = format!("/w/{NAME}\n{n}.py");
+        let mut add = |k: usize, mut e: Value| {
+            let map = e.as_object_mut().unwrap();
+            for (key, value) in [
+                ("schema_version", json!("1.0")),
+                ("event_id", json!(id(k))),
+                ("session_id", json!(session)),
+                ("timestamp", json!(format!("2026-01-02T03:04:0{k}Z"))),
+                ("cwd", json!(format!("/w{EVIL}"))),
+                ("native_id", json!(EVIL)),
+                ("call_id", json!(format!("{EVIL}{k}"))),
+                ("turn_id", json!(format!("t{EVIL}{k}"))),
+                ("agent_id", if k > 6 { json!(EVIL) } else { Value::Null }),
+                ("model", json!(EVIL)),
+                ("source", json!({"file": format!("/f{EVIL}\n"), "line": k})),
+            ] {
+                map.insert(key.to_owned(), value);
+            }
+            map.entry("agent").or_insert(json!(if n == 0 { EVIL } else { "claude-code" }));
+            // the version stands first, as this program writes it
+            let version = map.shift_remove("schema_version").unwrap();
+            let rest = serde_json::to_string(&map).unwrap();
+            lines.push_str(&format!("{{\"schema_version\":{version},{}\n", &rest[1..]));
+        };
+        let version = json!({"event_type": "session", "tool_input": EVIL, "version": EVIL, "git_branch": EVIL});
+        add(0, version);
+        add(1, json!({"event_type": "user_input", "tool_input": format!("{EVIL} fix src/evil.py: {big}")}));
+        let grep = json!({"pattern": format!("def {EVIL}"), "path": place});
+        let hit = format!("{place}:3:def {EVIL} src/evil.py");
+        add(
+            2,
+            json!({"event_type": "tool_call", "tool_name": "Grep", "tool_input": grep, "tool_output": hit, "status": "ok", "parent_event_id": id(1)}),
+        );
+        let edit =
+            json!({"file_path": place, "old_string": format!("old {EVIL}\nx"), "new_string": format!("new {EVIL}\ny")});
+        add(
+            3,
+            json!({"event_type": "tool_call", "tool_name": "Edit", "tool_input": edit, "tool_output": EVIL, "status": "error", "parent_event_id": format!("{},missing{EVIL}", id(2))}),
+        );
+        let run = json!({"command": format!("cat '{place}' {EVIL} && pytest")});
+        add(
+            4,
+            json!({"event_type": "tool_call", "tool_name": "Bash", "tool_input": run, "tool_output": format!("{EVIL}\n{big}"), "exit_code": 1, "status": "error"}),
+        );
+        add(
+            5,
+            json!({"event_type": "tool_call", "tool_name": format!("tool\n{EVIL}"), "tool_input": {EVIL: {EVIL: [EVIL]}}, "tool_output": {"a": EVIL}}),
+        );
+        add(6, json!({"event_type": EVIL, "tool_input": EVIL, "status": EVIL}));
+        add(7, json!({"event_type": "message", "tool_input": format!("{EVIL}{big}"), EVIL: EVIL}));
+        let write =
+            json!({"file_path": m.path().join("evil.txt").display().to_string(), "content": format!("line {EVIL}\n")});
+        add(
+            8,
+            json!({"event_type": "tool_call", "tool_name": "Write", "tool_input": write, "tool_output": EVIL, "status": "denied"}),
+        );
+        add(9, json!({"event_type": "context_update", "tool_input": EVIL, "compaction": true}));
+        lines.push_str(&format!("{{\"event_id\": \"{EVIL}\n"));
+        m.store().append(session, lines.as_bytes()).unwrap();
+        all.push(lines);
+    }
+    fs::write(m.path().join("evil.txt"), format!("line {EVIL}\nmore\n")).unwrap();
+    fs::write(m.path().join(format!("{NAME}.jsonl")), &all[1]).unwrap();
+    // agents' own files, in folders with such names, with lines that cannot be read
+    let project = m.path().join(".claude/projects").join(NAME);
+    fs::create_dir_all(&project).unwrap();
+    let line = json!({"type": "user", "uuid": EVIL, "parentUuid": null, "sessionId": EVIL, "cwd": EVIL, "version": EVIL,
+        "timestamp": "2026-01-02T03:04:05Z", "message": {"role": "user", "content": format!("{EVIL} do it")}});
+    let unknown = json!({"type": EVIL, "uuid": "u2", "sessionId": EVIL});
+    let file = project.join("0a1b2c3d-0000-4000-8000-000000000002.jsonl");
+    fs::write(file, format!("{line}\n{unknown}\n{{\"type\":\"{EVIL}\n{{\"{NAME}\": nope}}\n")).unwrap();
+    m
+}
+
+/// All ways to ask.
+fn questions() -> Vec<Vec<String>> {
+    let mut all: Vec<&str> = vec![
+        "sessions",
+        "sessions --agent claude-code",
+        "doctor",
+        "validate",
+        "import claude-code",
+        "import ./nothing",
+        "stats",
+        "tree",
+        "tree --full",
+        "tree --proven --full",
+        "tree --depth 1",
+        "tree --from 3",
+        "graph",
+        "graph --full",
+        "graph --proven",
+        "timeline",
+        "timeline --full",
+        "replay",
+        "replay --full",
+        "tree @2",
+        "tree @3",
+        "timeline @3",
+        "tree a",
+        "tree lon",
+        "stats @4",
+        "export",
+        "export --format jsonl",
+        "export --no-redact",
+        "blame evil.txt",
+        "why evil.txt:1",
+        "why evil.txt:2",
+        "why --removed old",
+        "why --removed nothing",
+        "validate ..",
+        "show zzz",
+        "show 0",
+        "tree nothing-there",
+        "impact zzz",
+    ]
+    .into_iter()
+    .collect();
+    let numbered: Vec<String> = (1..=10).flat_map(|n| ["show", "why", "impact"].map(|c| format!("{c} {n}"))).collect();
+    all.extend(numbered.iter().map(String::as_str));
+    let mut all: Vec<Vec<String>> = all.iter().map(|q| q.split(' ').map(str::to_owned).collect()).collect();
+    for named in [format!("./{NAME}.jsonl"), format!("./{NAME}/nothing.jsonl")] {
+        all.extend(["tree", "validate", "import", "stats"].map(|c| vec![c.to_owned(), named.clone()]));
+    }
+    all
+}
+
+/// Only text, newlines, and (where colour was asked for) looks.
+fn only_text(said: &Said, color: bool, what: &str) {
+    for stream in [&said.out, &said.err] {
+        let mut bare = String::new();
+        let mut rest = stream.as_str();
+        while let Some((before, after)) = rest.split_once("\u{1b}[").filter(|_| color) {
+            bare.push_str(before);
+            let end = after.find('m').unwrap_or_else(|| panic!("{what}: no look: {after:.20}"));
+            let look = &after[..end];
+            assert!(look.bytes().all(|b| b.is_ascii_digit() || b == b';'), "{what}: no look: {look:?}");
+            rest = &after[end + 1..];
+        }
+        bare.push_str(rest);
+        for line in bare.split('\n') {
+            assert_eq!(clean(line), line, "{what}: {:?}", line.chars().take(200).collect::<String>());
+        }
+    }
+}
+
+#[test]
+fn nothing_reaches_the_terminal_but_text() {
+    let m = machine();
+    let before = m.outside();
+    for q in questions() {
+        for (extra, color) in [("--color=never", false), ("--color=always", true)] {
+            let mut args = q.clone();
+            args.push(extra.to_owned());
+            let said = m.run(&args);
+            only_text(&said, color, &format!("{args:?}"));
+            assert!(matches!(said.code, Some(0..=2)), "{args:?}: {:?} {}", said.code, said.err);
+        }
+    }
+    assert!(m.outside() == before, "something was written outside the store");
+}
+
+#[test]
+fn json_stays_json_and_moves_no_cursor() {
+    let m = machine();
+    for mut q in questions() {
+        q.push("--json".to_owned());
+        let said = m.run(&q);
+        only_text(&said, false, &format!("{q:?}"));
+        let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(&said.out).into_iter().collect();
+        assert!(
+            values.is_ok_and(|v| said.code == Some(2) || said.code == Some(1) || !v.is_empty()),
+            "{q:?}: {}",
+            said.err
+        );
+    }
+    // and it says what was recorded, character by character
+    let said = m.run(&["export", "./\u{1b}[2J\u{9b}31m\u{202e}x.jsonl"]);
+    let events: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {:.300}", said.out));
+    assert!(events.as_array().unwrap().iter().any(|e| e["tool_input"] == EVIL));
+}
+
+#[test]
+fn watch_shows_only_text() {
+    let m = Machine::new();
+    for extra in ["--color=never", "--json"] {
+        let mut child = m.command().args(["watch", extra]).spawn().unwrap();
+        // the first may come before it looks
+        for n in 0..3 {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            let payload = json!({"session_id": format!("{EVIL}{extra}"), "hook_event_name": "UserPromptSubmit", "prompt": EVIL, "prompt_id": format!("{EVIL}{n}")});
+            assert!(m.hook(payload.to_string().as_bytes()));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(800));
+        child.kill().unwrap();
+        let said = super::machine::wait(child, "watch");
+        assert!(said.out.contains("link"), "no event is shown: {}{}", said.out, said.err);
+        only_text(&said, false, extra);
+    }
+}
+
+#[test]
+fn completions_and_the_manual_hold_nothing_recorded() {
+    let (hostile, empty) = (machine(), Machine::new());
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = hostile.run(&["completions", shell]);
+        assert!(
+            said.code == Some(0) && said.out.len() > 500 && said.out == empty.run(&["completions", shell]).out,
+            "{shell}"
+        );
+    }
+    assert_eq!(hostile.run(&["man"]).out, empty.run(&["man"]).out);
+}
+
+#[test]
+fn hooks_write_nothing_outside_the_store() {
+    let m = Machine::new();
+    fs::write(m.path().join("x.jsonl"), "mine\n").unwrap();
+    let before = m.outside();
+    let long = "x".repeat(5000);
+    let absolute = m.path().join("x").display().to_string();
+    let ids = [
+        "../../x",
+        "..",
+        ".",
+        "/etc/x",
+        &absolute,
+        "--help",
+        "-",
+        "a\0b",
+        "a\nb",
+        "CON",
+        "x/../../..",
+        "~",
+        "$HOME",
+        "*",
+        &long,
+        EVIL,
+    ];
+    for id in ids {
+        let payload = json!({"session_id": id, "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_use_id": "t", "tool_input": {"command": "ls"}});
+        assert!(m.hook(payload.to_string().as_bytes()));
+    }
+    assert!(m.outside() == before);
+    let store = m.store();
+    assert_eq!(store.files().len(), ids.len());
+    for id in ids {
+        let stored = store.read(id).unwrap().unwrap_or_else(|| panic!("{id:.40} is lost"));
+        assert_eq!(stored.events[0].session_id, *id);
+        assert!(store.path(id).parent() == Some(&store.data()));
+    }
+}
