@@ -448,6 +448,11 @@ impl<'a> Lane<'a> {
 
     fn propose(&mut self, n: usize) {
         let Some(a) = self.act(n) else { return };
+        // a command of the user's own, and a call that the client made up, follow from nothing that the model saw
+        let flag = |key: &str| self.event(n).extra.get(key).and_then(serde_json::Value::as_bool) == Some(true);
+        if flag("by_user") || flag("by_client") {
+            return;
+        }
         let last_prompt = self.last_prompt();
         let after_prompt = |m: &usize| last_prompt.is_none_or(|p| *m > p);
         let meta = self.metas.last().copied().filter(after_prompt).filter(|m| *m >= self.view);

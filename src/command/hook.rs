@@ -86,7 +86,7 @@ fn take(store: &Store, bytes: &[u8], now: DateTime<Utc>) -> Result<(), String> {
 fn import(path: &Path) {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("causetrace"));
     let mut command = Command::new(program);
-    command.arg("import").arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg("import").arg("--settle").arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

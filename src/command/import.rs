@@ -1,5 +1,8 @@
 //! `causetrace import`.
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::catalog::{Catalog, as_path};
@@ -18,7 +21,16 @@ pub struct Args {
     /// An agent (claude-code, codex, opencode, aider, continue, copilot) or the path of an agent's file
     #[arg(value_name = "AGENT|PATH")]
     what: Option<String>,
+    /// Wait until the file has stood still for a moment: an agent may run its hook before it has written all that the hook tells of
+    #[arg(long, hide = true)]
+    settle: bool,
 }
+
+/// A file that has not grown for this long has been written. Copilot CLI 1.0.102 writes up to a quarter of a second late.
+const STILL: Duration = Duration::from_millis(600);
+
+/// Longest wait for a file to stand still.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 ///
@@ -39,6 +51,9 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
                     .hint(format!("agents: {}", names.join(", ")))
                     .into());
             };
+            if args.settle {
+                settle(&file);
+            }
             let Some((source, transcripts)) = claim(&file)? else {
                 return Err(Failure::new(format!("{} is no session file of any agent", file.display()))
                     .hint(format!("agents: {}", names.join(", ")))
@@ -81,4 +96,17 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         }
     }
     Ok(u8::from(!news.problems.is_empty()))
+}
+
+fn settle(file: &Path) {
+    let length = || std::fs::metadata(file).map(|m| m.len()).ok();
+    let begun = Instant::now();
+    let (mut last, mut since) = (length(), begun);
+    while since.elapsed() < STILL && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = length();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
 }

@@ -40,7 +40,7 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
     let times = graph.events.iter().filter_map(|e| e.timestamp);
     let (from, until) = (times.clone().min(), times.max());
     let calls = graph.events.iter().filter(|e| e.is_call()).count();
-    let failed = graph.events.iter().filter(|e| crate::render::label::ending(e).is_some()).count();
+    let failed = graph.events.iter().filter(|e| e.is_call() && crate::render::label::ending(e).is_some()).count();
     let mut about = vec![match extra("version") {
         Some(v) => format!("{agent} {v}"),
         None => agent,

@@ -22,8 +22,12 @@ pub fn mark(event: &Event) -> (char, Tone) {
     }
 }
 
-/// How a call ended, where it did not simply succeed: `exit 1`, `failed`, `denied`, `no result`.
+/// How a call ended, where it did not simply succeed: `exit 1`, `failed`, `denied`, `no result`. Of a prompt, why it got no answer.
 pub fn ending(event: &Event) -> Option<String> {
+    if event.event_type == EventType::UserInput {
+        let error = event.extra.get("error").and_then(Value::as_str);
+        return error.map(|e| format!("failed: {}", one_line(e, 60)));
+    }
     if !event.is_call() {
         return None;
     }

@@ -10,34 +10,29 @@ use serde_json::Value;
 
 use crate::event::{Event, EventType, parse_time};
 
-/// Times between which everything but what is named was taken back.
-struct Span<'a> {
-    /// The last that was kept.
-    after: Option<DateTime<Utc>>,
-    until: DateTime<Utc>,
-    kept: HashSet<&'a str>,
-}
-
 /// Sets `dead_branch` on events that the header's `rewound` says were taken back.
 pub(super) fn mark(events: &mut [Event]) {
     let header = events.iter().find(|e| e.event_type == EventType::Session && e.extra.contains_key("rewound"));
-    let Some(told) = header.and_then(|h| h.extra.get("rewound")).cloned() else { return };
-    let spans: Vec<Span<'_>> = told.as_array().into_iter().flatten().filter_map(span).collect();
-    for e in events.iter_mut().filter(|e| e.event_type != EventType::Session) {
+    let Some(told) = header.and_then(|h| h.extra.get("rewound")).and_then(Value::as_array).cloned() else { return };
+    let time = |span: &Value, key: &str| span.get(key).and_then(Value::as_str).and_then(parse_time);
+    // after the last that was kept, until the rewind
+    let mut spans: Vec<(Option<DateTime<Utc>>, DateTime<Utc>)> =
+        told.iter().filter_map(|s| Some((time(s, "after"), time(s, "until")?))).collect();
+    spans.sort_unstable();
+    let mut latest = None;
+    for (_, until) in &mut spans {
+        latest = latest.max(Some(*until));
+        *until = latest.unwrap_or(*until);
+    }
+    let kept = told.iter().filter_map(|s| s.get("kept")?.as_array()).flatten().filter_map(Value::as_str);
+    let kept: HashSet<&str> = kept.collect();
+    for e in events.iter_mut().filter(|e| e.event_type != EventType::Session && !kept.contains(e.event_id.as_str())) {
         let Some(at) = e.timestamp else { continue };
-        let gone = |s: &Span<'_>| {
-            s.after.is_none_or(|after| at > after) && at <= s.until && !s.kept.contains(e.event_id.as_str())
-        };
-        if spans.iter().any(gone) {
+        let begun = spans.partition_point(|(after, _)| after.is_none_or(|after| after < at));
+        if begun.checked_sub(1).and_then(|last| spans.get(last)).is_some_and(|(_, until)| at <= *until) {
             e.extra.insert("dead_branch".to_owned(), true.into());
         }
     }
-}
-
-fn span(v: &Value) -> Option<Span<'_>> {
-    let time = |key: &str| v.get(key).and_then(Value::as_str).and_then(parse_time);
-    let kept = v.get("kept").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    Some(Span { after: time("after"), until: time("until")?, kept: kept.collect() })
 }
 
 #[cfg(test)]

@@ -159,6 +159,61 @@ fn rewound_turns_stay_in_the_store_as_a_dead_branch() {
     assert!(stored.iter().any(|e| e.input_text() == "And document it.Document it better."));
 }
 
+/// The client runs its hook before it has written the end of the turn.
+#[test]
+fn the_end_of_a_turn_is_awaited_before_it_is_read() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("session/events.jsonl");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let text = fs::read_to_string(fixture("1.0.102-skill/events.jsonl")).unwrap();
+    let (first, rest) = text.split_at(text.find("\"assistant.turn_end\"").unwrap());
+    fs::write(&file, first).unwrap();
+    let payload =
+        json!({"sessionId": "session", "timestamp": 1, "cwd": "/p", "transcriptPath": file, "stopReason": "end_turn"});
+    let mut hook = Command::new(env!("CARGO_BIN_EXE_causetrace"))
+        .arg("hook")
+        .env("HOME", dir.path())
+        .env("CAUSETRACE_HOME", dir.path().join("store"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    hook.stdin.take().unwrap().write_all(payload.to_string().as_bytes()).unwrap();
+    let out = hook.wait_with_output().unwrap();
+    assert!(out.status.success() && out.stdout.is_empty());
+    std::thread::sleep(Duration::from_millis(200));
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(rest.as_bytes()).unwrap();
+    let (all, _) = read(&fixture("1.0.102-skill/events.jsonl"));
+    let store = Store::new(dir.path().join("store"));
+    let begun = Instant::now();
+    let stored = loop {
+        // by the first reading, and no other; the records name the session
+        let stored = store.read(&all[0].session_id).unwrap().map(|s| s.events).unwrap_or_default();
+        if !stored.is_empty() || begun.elapsed() > Duration::from_secs(30) {
+            break stored;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(stored.len(), all.len());
+}
+
+#[test]
+fn a_request_that_failed_is_told_on_its_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.jsonl");
+    let lines = [
+        r#"{"type":"session.start","data":{"sessionId":"s","copilotVersion":"1.0.102"},"id":"1","timestamp":"2026-11-22T22:57:43.209Z"}"#,
+        r#"{"type":"user.message","data":{"content":"Read it.","messageId":"m"},"id":"2","timestamp":"2026-11-22T22:57:43.459Z"}"#,
+        r#"{"type":"session.error","data":{"errorType":"query","message":"400 bad request","statusCode":400,"originatingMessageId":"m"},"id":"3","timestamp":"2026-11-22T22:57:44.431Z"}"#,
+    ];
+    fs::write(&file, lines.join("\n")).unwrap();
+    let (events, _) = read(&file);
+    assert_eq!(causetrace::render::label::ending(&events[1]).as_deref(), Some("failed: 400 bad request"));
+}
+
 #[test]
 fn every_layout_is_found_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -195,11 +195,6 @@ fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
                     );
                 }
             }
-            if env.var("COPILOT_OTEL_FILE_EXPORTER_PATH").is_none() {
-                let text =
-                    "Copilot CLI's OpenTelemetry file is off, which proves the results that fed each model call:";
-                findings.push(Finding::note(text).fix("export COPILOT_OTEL_FILE_EXPORTER_PATH=~/.copilot/otel.jsonl"));
-            }
         }
         _ => {}
     }

@@ -14,11 +14,13 @@
 //! Events are named by the record's `id`, calls by their `toolCallId`. A fork copies records with their ids; only the sentence of a
 //! `session.info` names the session that they come from.
 
+mod calls;
 mod kinds;
 mod outcome;
 mod read;
 mod standing;
 mod wire;
+mod words;
 
 use std::collections::HashSet;
 use std::fs;

@@ -32,6 +32,8 @@ pub(super) struct Response {
 pub(super) struct Standing {
     /// The response that is being met, or was met last.
     pub response: Option<Response>,
+    /// How many there were.
+    pub count: u64,
     /// Events that came into its context since that response began.
     pub pending: Vec<String>,
     /// The last notification among them.
@@ -70,6 +72,7 @@ impl Standing {
             inputs.extend(self.response.as_ref().and_then(|r| r.hub.clone()));
         }
         self.begun = true;
+        self.count += 1;
         self.notice = None;
         self.response = Some(Response { name: name.to_owned(), inputs, open: true, ..Response::default() });
     }

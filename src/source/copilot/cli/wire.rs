@@ -2,13 +2,11 @@
 //!
 //! The type says how the data is to be read, so data stays raw until it is known to be of use.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-pub(super) type Text<'a> = Cow<'a, str>;
+use crate::source::text::Text;
 
 /// One record.
 #[derive(Deserialize, Default)]
