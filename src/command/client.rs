@@ -121,6 +121,16 @@ impl Hooked {
         }
     }
 
+    /// [`Self::events`], and those of other programs that read the same hooks file.
+    pub fn wanted(self, ctx: &Context, version: Option<Version>) -> Vec<&'static str> {
+        let mut events = self.events(version);
+        if self == Self::Copilot && has_vs_code(ctx) {
+            // its own agent tells hooks the ids of calls, and when they are made, which its session files do not (1.109)
+            events.extend(["userPromptSubmitted", "preToolUse", "postToolUse"]);
+        }
+        events
+    }
+
     /// The handler that runs `causetrace hook`.
     pub fn handler(self, command: &str) -> Value {
         match self {
@@ -129,6 +139,15 @@ impl Hooked {
             _ => json!({"type": "command", "command": command, "timeout": 10}),
         }
     }
+}
+
+/// Whether VS Code, or an editor made of it, is at home here: it keeps its users' data in these folders.
+pub fn has_vs_code(ctx: &Context) -> bool {
+    let config = ctx.env.dir("XDG_CONFIG_HOME", ".config");
+    let mac = ctx.env.home.join("Library/Application Support");
+    let roaming = ctx.env.var("APPDATA").map(PathBuf::from);
+    let places = [config, mac].into_iter().chain(roaming);
+    places.flat_map(|p| ["Code", "Code - Insiders"].map(|name| p.join(name).join("User"))).any(|user| user.is_dir())
 }
 
 /// The command line of the hook: nothing happens, and nothing is said, where the program has gone. The form with `args` would

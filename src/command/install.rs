@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::client::{Hooked, Scope, Version, command_line, own_path, version};
+use super::client::{Hooked, Scope, Version, command_line, has_vs_code, own_path, version};
 use super::context::Context;
 use super::failure::Failure;
 use crate::event::EventType;
@@ -90,7 +90,7 @@ pub fn install(ctx: &mut Context, args: &InstallArgs) -> anyhow::Result<u8> {
             .into());
     }
     let program = if scope == Scope::Project { None } else { own_path(ctx) };
-    let events = args.agent.events(version);
+    let events = args.agent.wanted(ctx, version);
     let handler = args.agent.handler(&command_line(program.as_deref()));
     let wanted = Wanted { form: args.agent.form(), events: &events, handler };
     let file = load(&path)?;
@@ -148,6 +148,10 @@ pub fn install(ctx: &mut Context, args: &InstallArgs) -> anyhow::Result<u8> {
     }
     if args.agent == Hooked::Copilot && scope == Scope::Project && changed {
         ctx.out.note("Copilot CLI runs a project's hooks only in a folder that it trusts");
+    }
+    if args.agent == Hooked::Copilot && changed && has_vs_code(ctx) {
+        ctx.out
+            .note("VS Code's agent reads that file too: it tells when each call is made, which its own files do not");
     }
     Ok(0)
 }

@@ -419,6 +419,19 @@ fn codex_and_copilot_have_files_of_their_own() {
 }
 
 #[test]
+fn vs_code_reads_the_hooks_of_copilot_cli() {
+    let home = Home::new("1.0.102");
+    let user = home.path(".config/Code/User");
+    fs::create_dir_all(&user).unwrap();
+    let said = home.ok(&["install", "copilot"]);
+    let file = home.path(".copilot/hooks/causetrace.json");
+    assert!(said.contains("VS Code"), "{said}");
+    assert_eq!(events(&file), ["agentStop", "userPromptSubmitted", "preToolUse", "postToolUse"]);
+    home.ok(&["uninstall", "copilot"]);
+    assert!(!file.exists());
+}
+
+#[test]
 fn an_old_codex_is_refused() {
     let home = Home::new("0.98.0");
     let out = home.run(&["install", "codex"]);
