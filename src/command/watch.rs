@@ -248,7 +248,11 @@ fn take_in(ctx: &Context, catalog: &mut Catalog, scope: &Scope, problems: &mut H
 /// Asks the system to tell of changes in the folders of all agents and of the store.
 fn listen(ctx: &Context, file: Option<&Path>) -> (Option<notify::RecommendedWatcher>, Receiver<()>) {
     let (tell, changes) = channel();
-    let watcher = notify::recommended_watcher(move |_event| {
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // what is only opened and read, by this command too, has not changed: a write is told of by itself
+        if event.is_ok_and(|e| e.kind.is_access()) {
+            return;
+        }
         // nobody listens any more when the command ends
         tell.send(()).ok();
     });

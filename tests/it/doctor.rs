@@ -197,3 +197,35 @@ fn json_says_the_same() {
     assert_eq!(value["sections"].as_array().unwrap().len(), 7);
     assert_eq!(home.run(&["doctor", "emacs"]).1, 1);
 }
+
+#[test]
+fn what_is_off_is_named_with_what_switches_it_on() {
+    let home = Home::new();
+    for program in ["aider", "cn", "copilot"] {
+        let file = home.write(&format!("bin/{program}"), "");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let _ = file;
+    }
+    home.write(".aider.conf.yml", "analytics-log: x\n# llm-history-file: y\n");
+    home.write(".config/Code/User/settings.json", "{}");
+    home.write(".continue/logs/cn.log", "2026-11-22 23:03:25.566 [90da1a5b] [info]: Latest version: 1.5.47\n");
+    let (text, _) = home.run(&["doctor"]);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "its LLM history is off",
+        "causetrace aider -- ARGS",
+        "VS Code's agent debug log is off, which ties calls to model requests; in ~/.config/Code/User/settings.json:",
+        "\"github.copilot.chat.agentDebugLog.fileLogging.enabled\": true",
+        "cn's log has no calls in it",
+        "cn --verbose",
+    ] {
+        assert!(flat.contains(said), "{said} in {text}");
+    }
+    assert!(!flat.contains("analytics log is off"), "{text}");
+    home.write(".continue/logs/cn.log", "2026-11-22 23:03:25.566 [90da1a5b] [debug]: Updated tool call state {}\n");
+    assert!(!home.run(&["doctor", "continue"]).0.contains("cn --verbose"));
+}

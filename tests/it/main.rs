@@ -12,6 +12,7 @@ mod continue_dev;
 mod copilot;
 mod doctor;
 mod hook;
+mod import;
 mod install;
 mod linker;
 mod opencode;

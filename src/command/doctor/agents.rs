@@ -60,9 +60,7 @@ fn section(ctx: &Context, source: &dyn Source) -> Section {
         }
         None => findings.push(Finding::note(format!("no sessions yet in {}", there.join(", ")))),
     }
-    if let Some(p) = &program
-        && newest.is_none()
-    {
+    if let Some(p) = &program {
         findings.push(Finding::note(format!("installed: {}", path(ctx, p))));
     }
     let present = newest.is_some() || program.is_some();
@@ -167,20 +165,12 @@ fn reading(ctx: &Context, report: &Report) -> Vec<Finding> {
     findings
 }
 
-/// Sources of an agent that would prove more and are not switched on.
+/// Records of an agent that would prove more and are not switched on, where the source does not say it itself.
+#[expect(clippy::single_match, reason = "one of several until the last has moved to its source")]
 fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
     let env = &ctx.env;
     let mut findings = Vec::new();
     match agent {
-        "aider" => {
-            let conf = [env.cwd.join(".aider.conf.yml"), env.home.join(".aider.conf.yml")];
-            let named = conf.iter().any(|f| fs::read_to_string(f).is_ok_and(|t| t.contains("llm-history-file")));
-            if env.var("AIDER_LLM_HISTORY_FILE").is_none() && !named {
-                let text =
-                    "its LLM history is off, the only record of what each model call had in view; on for one run:";
-                findings.push(Finding::note(text).fix("causetrace aider -- ARGS"));
-            }
-        }
         "copilot" => {
             let user = [".config/Code/User", "Library/Application Support/Code/User", "AppData/Roaming/Code/User"];
             let settings = user.iter().map(|u| env.home.join(u).join("settings.json")).find(|f| f.is_file());

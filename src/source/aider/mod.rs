@@ -24,6 +24,7 @@ mod chat;
 mod input;
 mod lines;
 mod llm;
+mod off;
 mod read;
 pub mod run;
 mod session;
@@ -36,7 +37,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Env, Report, Sink, Source, Transcript};
+use super::{Env, Report, Sink, Source, SwitchedOff, Transcript};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id;
@@ -174,5 +175,9 @@ impl Source for Aider {
 
     fn action(&self, event: &Event) -> Action {
         tools::action(event)
+    }
+
+    fn switched_off(&self, env: &Env) -> Vec<SwitchedOff> {
+        off::switched_off(env)
     }
 }
