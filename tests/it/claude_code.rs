@@ -1,15 +1,18 @@
 //! Claude Code: transcripts of every era, sub-agents, forks, damage; and the structure that scripted recordings must have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 use causetrace::action::Action;
-use causetrace::event::{Event, EventType};
-use causetrace::source::Source as _;
+use causetrace::event::{Event, EventType, Status};
 use causetrace::source::claude_code::ClaudeCode;
+use causetrace::source::{Report, Source as _};
+use expect_test::expect_file;
 use serde_json::Value;
 
-use crate::scenario::{check_parents, check_turns, children, claim, each, files, read, responses, script, shared};
+use crate::scenario::{
+    check_parents, check_turns, children, claim, each, files, outline, package, read, responses, script, shared,
+};
 
 /// The sessions of a folder, oldest first.
 fn sessions(folder: &std::path::Path) -> Vec<Vec<Event>> {
@@ -109,4 +112,136 @@ fn recordings_have_the_structure_of_their_scenarios() {
         }
     });
     assert!(places.len() > 60, "only {} recordings", places.len());
+}
+
+fn fixture(case: &str) -> std::path::PathBuf {
+    package().join("fixtures/claude-code").join(case)
+}
+
+/// Every case has a golden beside it: what the reader makes of it, each edge by number.
+#[test]
+fn fixtures_have_their_goldens() {
+    let cases: Vec<_> = children(&fixture("")).into_iter().filter(|c| !c.join("hooks.jsonl").exists()).collect();
+    for case in &cases {
+        expect_file![case.join("events.txt")].assert_eq(&outline(&sessions(case)));
+    }
+    assert!(cases.len() >= 12, "only {}", cases.len());
+}
+
+/// The events of a fixture's only session, and what reading it came across.
+fn only(case: &str) -> (Vec<Event>, Report) {
+    let own = |f: &std::path::PathBuf| !f.file_name().unwrap().to_str().unwrap().starts_with("agent-");
+    let transcripts: Vec<_> =
+        files(&fixture(case)).into_iter().filter(own).flat_map(|f| claim(&ClaudeCode, &f)).collect();
+    let [transcript] = &transcripts[..] else { panic!("{case}: {} sessions", transcripts.len()) };
+    read(&ClaudeCode, transcript)
+}
+
+fn find<'a>(events: &'a [Event], text: &str) -> &'a Event {
+    events.iter().find(|e| e.input_text().contains(text)).unwrap_or_else(|| panic!("no event with {text:?}"))
+}
+
+#[test]
+fn damage_is_repaired_and_counted() {
+    let (events, report) = only("2.1.3-damage");
+    // the torn last line is the only loss
+    assert_eq!((report.bad_count, report.unanswered, report.orphans, report.calls), (1, 0, 0, 4));
+    let reply = find(&events, "Both at once.");
+    assert_eq!(reply.parents, [find(&events, "Look at both").event_id.as_str()], "two objects on a line");
+    assert_eq!(reply.usage.unwrap().output, Some(64), "the last number counts");
+    let calls: Vec<_> = events.iter().filter(|e| e.is_call()).collect();
+    assert!(calls[..2].iter().all(|c| c.parents == [reply.event_id.as_str()] && c.turn_id == reply.turn_id));
+    assert_eq!(calls[0].output_text(), "\tone", "a result before its call");
+    assert_eq!(calls[1].output_text(), "cut \u{fffd}");
+    let skill = find(&events, "Put things in order.");
+    assert_eq!((&skill.event_type, &skill.parents), (&EventType::ContextUpdate, &vec![calls[2].event_id.clone()]));
+    assert_eq!(calls[3].parents, [calls[2].event_id.as_str(), skill.event_id.as_str()]);
+    assert!(calls[3].output_text().contains("Full output saved to"));
+    assert_eq!(find(&events, "Be careful.").event_type, EventType::ContextUpdate);
+    assert_eq!(find(&events, "And now?").event_type, EventType::UserInput);
+    assert_eq!(find(&events, "/tidy").input_text(), "/tidy all", "a command as it was typed");
+}
+
+#[test]
+fn what_the_user_left_by_going_back_is_a_dead_branch() {
+    let (events, _) = only("2.1.100-rewind");
+    let dead = |e: &&Event| e.extra.contains_key("dead_branch");
+    let texts: Vec<_> = events.iter().filter(dead).map(|e| e.input_text()).collect();
+    assert_eq!(texts, ["Two.", "Second.", "{\"command\":\"wc a\"}", "Two is done."]);
+    let again = find(&events, "Another two.");
+    assert_eq!(again.parents, [find(&events, "First.").event_id.as_str()]);
+}
+
+#[test]
+fn the_users_refusal_and_interruption_differ() {
+    let all = sessions(&fixture("2.1.330-terminal"));
+    let [session, cleared] = &all[..] else { panic!("{} sessions", all.len()) };
+    let status = |text: &str| session.iter().find(|e| e.is_call() && e.input_text().contains(text)).unwrap().status;
+    assert_eq!(status("c.txt"), Some(Status::Denied));
+    assert_eq!(status("sleep 20"), Some(Status::Interrupted));
+    // the compaction follows what it sums up, and the summary it
+    let at = session.iter().position(|e| e.extra.contains_key("compaction")).unwrap();
+    assert_eq!(session[at].parents, [find(session, "All done.").event_id.as_str()]);
+    assert_eq!(session[at + 1].parents, [session[at].event_id.as_str()]);
+    let typed = find(session, "One more thing");
+    assert_eq!(typed.event_type, EventType::UserInput);
+    // `/clear` begins a session of its own, in which nobody has asked for anything
+    assert!(cleared.iter().all(|e| e.event_type != EventType::UserInput));
+}
+
+#[test]
+fn copies_of_a_fork_name_their_origin_and_cost_nothing() {
+    let (events, _) = only("2.1.330-fork");
+    let (copied, own): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.extra.contains_key("copied_from"));
+    assert_eq!((copied.len(), own.iter().filter(|e| e.usage.is_some()).count()), (9, 2));
+    let origin = "6153b48c-6abc-47bc-a9b4-b10f2018413f";
+    for e in copied {
+        assert!(e.usage.is_none());
+        if let Some(call) = &e.call_id {
+            assert_eq!(e.extra["copied_from"], causetrace::id::call("claude-code", origin, call));
+        }
+    }
+}
+
+#[test]
+fn published_sessions_are_read_without_loss() {
+    let Some(root) = shared("real/claude-code") else { return };
+    let mut total = Report::default();
+    for file in files(&root) {
+        for transcript in claim(&ClaudeCode, &file) {
+            let (events, report) = read(&ClaudeCode, &transcript);
+            let name = file.display();
+            let ids: HashSet<&str> = events.iter().map(|e| e.event_id.as_str()).collect();
+            assert_eq!((report.events, ids.len()), (events.len() as u64, events.len()), "{name}");
+            assert_eq!(
+                report.calls as usize,
+                events.iter().filter(|e| e.is_call() && e.tool_name.is_some()).count(),
+                "{name}"
+            );
+            let unanswered = events.iter().filter(|e| e.is_call() && e.tool_name.is_some() && e.tool_output.is_none());
+            assert_eq!(report.unanswered as usize, unanswered.count(), "{name}");
+            // a sub-agent's file read alone names the call that began it
+            let lost = events.iter().flat_map(|e| &e.parents).filter(|p| !ids.contains(p.as_str())).count();
+            assert!(lost == 0 || name.to_string().contains("agent-"), "{name}: {lost} parents are unknown");
+            total.merge(report);
+        }
+    }
+    // hand-made files of other programs' tests: kinds that Claude Code does not write, calls without ids, lines that are
+    // numbers and strings. Calls without result: sessions published while they ran, killed ones, and those tests.
+    let known = [
+        "(no type)",
+        "result",
+        "started",
+        "tool_result",
+        "tool_use",
+        "tool_result without tool_use_id",
+        "tool_use without id",
+    ];
+    assert!(total.unknown.keys().all(|k| known.contains(&k.as_str())), "{:?}", total.unknown);
+    assert!(
+        total.unknown.values().sum::<u64>() <= 13
+            && total.bad_count <= 4
+            && total.unanswered <= 12
+            && total.orphans == 0
+    );
 }

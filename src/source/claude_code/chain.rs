@@ -19,7 +19,9 @@ pub(super) enum Node {
     Response(usize),
     /// A prompt or injected text: the event, and its type.
     Input(String, EventType),
-    /// Results, or anything that says nothing.
+    /// Results of calls of a response.
+    Results(usize),
+    /// Anything that says nothing.
     Passed,
 }
 
@@ -155,20 +157,25 @@ impl Chain {
         // a damaged file may chain lines in a circle
         let mut steps = self.lines.len() + 1;
         while let Some((node, parent)) = at.and_then(|k| self.lines.get(&k)) {
-            match node {
-                Node::Response(r) => {
-                    inputs.reverse();
-                    let response = &self.responses[*r];
-                    let mut all = response.results();
-                    // a response without calls ended a turn: its own words are what a next response follows
-                    if all.is_empty() && inputs.is_empty() {
-                        all.extend(response.hub.clone());
-                    }
-                    all.append(&mut inputs);
-                    return all;
+            let reached = match node {
+                Node::Response(r) => Some(*r),
+                // the line between is not in the file: the call's id says what is answered
+                Node::Results(r) if parent.is_some_and(|p| !self.lines.contains_key(&p)) => Some(*r),
+                Node::Input(event, _) => {
+                    inputs.push(event.clone());
+                    None
                 }
-                Node::Input(event, _) => inputs.push(event.clone()),
-                Node::Passed => {}
+                Node::Results(_) | Node::Passed => None,
+            };
+            if let Some(response) = reached.and_then(|r| self.responses.get(r)) {
+                inputs.reverse();
+                let mut all = response.results();
+                // a response without calls ended a turn: its own words are what a next response follows
+                if all.is_empty() && inputs.is_empty() {
+                    all.extend(response.hub.clone());
+                }
+                all.append(&mut inputs);
+                return all;
             }
             at = *parent;
             steps -= 1;
@@ -191,7 +198,7 @@ impl Chain {
                     return response.hub.clone().filter(|_| response.calls.is_empty());
                 }
                 Node::Input(..) => return None,
-                Node::Passed => at = *parent,
+                Node::Results(_) | Node::Passed => at = *parent,
             }
             steps -= 1;
             if steps == 0 {
@@ -242,7 +249,7 @@ impl Chain {
                     events.extend(r.said.iter().cloned());
                     events.extend(r.calls.iter().map(|c| (c.event.clone(), EventType::ToolCall)));
                 }
-                Node::Passed => {}
+                Node::Results(_) | Node::Passed => {}
             }
         }
         events

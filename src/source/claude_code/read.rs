@@ -82,7 +82,9 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
         for file in &files {
             let meta = plain::read(&file.with_extension("meta.json")).unwrap_or_default();
             let meta: Meta = serde_json::from_slice(&meta).unwrap_or_default();
-            if let (Some(call), Some(agent)) = (meta.tool_use_id, agent_of(file)) {
+            // a workflow's agents lie in the folder of its run
+            let run = file.parent().and_then(|d| d.file_name()?.to_str()).and_then(|run| reader.runs.get(run));
+            if let (Some(call), Some(agent)) = (meta.tool_use_id.or_else(|| run.cloned()), agent_of(file)) {
                 reader.spawned_by.entry(agent).or_insert(call);
             }
         }
@@ -120,6 +122,8 @@ struct Reader {
     early: HashSet<String>,
     /// Sub-agent → id of the call that spawned it.
     spawned_by: HashMap<String, String>,
+    /// Run of a workflow → id of the call that began it.
+    runs: HashMap<String, String>,
     /// Sub-agent → its last words.
     last_words: BTreeMap<String, String>,
     /// Notifications: event, sub-agent, spawning call.
@@ -156,6 +160,7 @@ impl Reader {
             calls: HashMap::new(),
             early: HashSet::new(),
             spawned_by: HashMap::new(),
+            runs: HashMap::new(),
             last_words: BTreeMap::new(),
             notifications: Vec::new(),
             prompts: HashSet::new(),
@@ -287,6 +292,8 @@ impl Reader {
         }
         let title = wire.custom_title.as_ref().or(wire.ai_title.as_ref());
         let title = title.or(wire.summary.as_ref().filter(|_| !self.titled));
+        // 2.0 took the failure of its first request for a summary
+        let title = title.filter(|t| !t.starts_with("API Error"));
         if let Some(t) = title {
             self.titled = true;
             let t = Value::from(&**t);
@@ -328,12 +335,13 @@ impl Reader {
         sink: Sink<'_>,
     ) {
         let mut results = 0;
+        let mut answered = None;
         let text = match content {
             Some(Content::Blocks(blocks)) => {
                 let text = words(&blocks);
                 for b in blocks.into_iter().filter(|b| b.kind.as_deref() == Some("tool_result")) {
                     results += 1;
-                    self.result(wire, b, place, chain, sink);
+                    answered = self.result(wire, b, place, chain, sink);
                 }
                 text
             }
@@ -344,7 +352,7 @@ impl Reader {
             if results == 0 {
                 self.report.pass_over("user line without text");
             }
-            chain.note(place.uuid, place.parent, Node::Passed);
+            chain.note(place.uuid, place.parent, answered.map_or(Node::Passed, Node::Results));
             return;
         }
         let event = self.words_in(wire, text, place, chain);
@@ -367,6 +375,7 @@ impl Reader {
             || wire.is_compact_summary == Some(true)
             || origin.is_some_and(|k| k != "human")
             || is_client_text(&text);
+        let text = typed(&text).filter(|_| !made).unwrap_or(text);
         let first_of_agent = place.agent.is_some() && place.parent.is_none();
         let notification = text.trim_start().starts_with("<task-notification>");
         let event_type = if made && !first_of_agent { EventType::ContextUpdate } else { EventType::UserInput };
@@ -409,8 +418,8 @@ impl Reader {
     /// A background task's end: its parents are the call that started it and, where a sub-agent was it, its last words.
     fn notification(&mut self, text: &str, event: &mut Event) {
         let call = tag(text, "tool-use-id").map(str::to_owned);
-        if let Some(c) = &call {
-            event.parents = vec![id::call(AGENT, &self.session, c)];
+        if let Some(c) = call.as_ref().and_then(|c| self.calls.get(c)) {
+            event.parents = vec![c.event.clone()];
         }
         if let Some(task) = tag(text, "task-id") {
             self.notifications.push((event.event_id.clone(), task.to_owned(), call));
@@ -425,10 +434,18 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, wire: &Line<'_>, block: Block<'_>, place: &Place<'_>, chain: &mut Chain, sink: Sink<'_>) {
+    /// Gives a result; the response whose call it answers, where that stands in this file.
+    fn result(
+        &mut self,
+        wire: &Line<'_>,
+        block: Block<'_>,
+        place: &Place<'_>,
+        chain: &mut Chain,
+        sink: Sink<'_>,
+    ) -> Option<usize> {
         let Some(call_id) = block.tool_use_id.as_deref() else {
             self.report.unknown("tool_result without tool_use_id");
-            return;
+            return None;
         };
         let text = block.content.map(Content::into_text).unwrap_or_default();
         let mut e = Event {
@@ -450,6 +467,9 @@ impl Reader {
             e.duration_ms = r.duration_ms;
             if let Some(agent) = &r.agent_id {
                 self.spawned_by.entry(agent.clone()).or_insert_with(|| call_id.to_owned());
+            }
+            if let Some(run) = &r.run_id {
+                self.runs.entry(run.clone()).or_insert_with(|| call_id.to_owned());
             }
             if let Some(task) = &r.background_task_id {
                 e.extra.insert("background_task".to_owned(), task.as_str().into());
@@ -475,6 +495,7 @@ impl Reader {
             }
         }
         sink(e);
+        self.calls.get(call_id).filter(|c| c.file == self.files).map(|c| c.response)
     }
 
     fn assistant(
@@ -700,7 +721,7 @@ impl Reader {
         }
         for (event, task, call) in &self.notifications {
             if let Some(words) = self.last_words.get(task) {
-                let call = call.as_ref().map(|c| id::call(AGENT, &self.session, c));
+                let call = call.as_ref().and_then(|c| Some(self.calls.get(c)?.event.clone()));
                 let parents = std::iter::once(words.clone()).chain(call).collect();
                 sink(self.patch(event, EventType::ContextUpdate, |e| e.parents = parents));
             }
@@ -767,6 +788,13 @@ fn words(blocks: &[Block<'_>]) -> String {
         out.push_str(part);
     }
     out
+}
+
+/// The command that the user typed, of the tags that the client makes of it.
+fn typed(text: &str) -> Option<String> {
+    let name = tag(text, "command-name").filter(|_| text.trim_start().starts_with("<command-"))?;
+    let args = tag(text, "command-args").unwrap_or("");
+    Some(format!("{name} {args}").trim_end().to_owned())
 }
 
 /// Text that the client wrote although no field says so (clients before `origin` and `isMeta` covered it).

@@ -310,6 +310,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
 pub(super) struct ToolUseResult {
     pub agent_id: Option<String>,
     pub background_task_id: Option<String>,
+    /// Of a workflow.
+    pub run_id: Option<String>,
     pub structured_patch: Option<Value>,
     pub file_path: Option<String>,
     pub duration_ms: Option<u64>,
@@ -331,6 +333,7 @@ impl<'de> Deserialize<'de> for ToolUseResult {
                     match &*key {
                         "agentId" | "resumedAgentId" => r.agent_id = text(map.next_value()?).or(r.agent_id),
                         "backgroundTaskId" => r.background_task_id = text(map.next_value()?),
+                        "runId" => r.run_id = text(map.next_value()?),
                         "filePath" => r.file_path = text(map.next_value()?),
                         "structuredPatch" => r.structured_patch = map.next_value()?,
                         "totalDurationMs" | "durationMs" => {
