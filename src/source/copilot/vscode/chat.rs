@@ -1,0 +1,657 @@
+//! Turns the requests of a chat session into events with their proven parents.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+use super::super::AGENT;
+use super::align::{Mark, align};
+use super::parts::{By, Call, Edited, Piece, Shown, shown};
+use super::places::path_of_uri;
+use super::result::{result_text, status};
+use super::timing::Timing;
+use super::tools::action;
+use super::wire::{Request, Tool, list, number, plain_id, text};
+use crate::action::{Action, Hunk};
+use crate::event::{Event, EventType, Origin, Status, Usage, time_from_ms};
+use crate::id;
+use crate::source::{Report, Sink, first_line};
+
+/// A chat's state with what the user took back.
+pub(super) struct Chat<'a> {
+    /// The session.
+    pub(super) session: &'a str,
+    /// Its file, for the origin of events.
+    pub(super) file: &'a str,
+    /// The whole state: `requests` and what is said of all of them.
+    pub(super) state: &'a Value,
+    /// Requests that were taken away, with their places.
+    pub(super) removed: &'a [(usize, Value)],
+    /// Where it ran, from elsewhere.
+    pub(super) cwd: Option<String>,
+    /// What the extension's own files tell of calls.
+    pub(super) timing: Timing,
+}
+
+/// Reads the whole chat.
+pub(super) fn read(chat: Chat<'_>, mut report: Report, sink: Sink<'_>) -> Report {
+    report.records += list(chat.state, "requests").len() as u64;
+    let mut reader = Reader { chat, report, position: 0, pending: Vec::new(), dead: false, told: HashSet::new() };
+    reader.header(sink);
+    let stays: HashSet<&str> =
+        list(reader.chat.state, "requests").iter().filter_map(|r| text(r, "requestId")).collect();
+    let gone = reader.chat.removed.iter().filter(|(_, r)| text(r, "requestId").is_some_and(|id| !stays.contains(id)));
+    let mut gone: Vec<(usize, &Value)> = gone.map(|(i, r)| (*i, r)).collect();
+    gone.sort_by_key(|(i, _)| *i);
+    let mut gone = gone.into_iter().peekable();
+    for (i, request) in list(reader.chat.state, "requests").iter().enumerate() {
+        while let Some((_, request)) = gone.next_if(|(at, _)| *at <= i) {
+            reader.dead_request(request, sink);
+        }
+        reader.position = i as u64 + 1;
+        reader.request(Request(request), sink);
+    }
+    for (_, request) in gone {
+        reader.dead_request(request, sink);
+    }
+    reader.report
+}
+
+struct Reader<'a> {
+    chat: Chat<'a>,
+    report: Report,
+    /// Number of the request, from 1.
+    position: u64,
+    /// What the next response will have newly in its context.
+    pending: Vec<String>,
+    /// The request was taken back by the user.
+    dead: bool,
+    /// Events given.
+    told: HashSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn event(&self, kind: EventType, event_id: String, ms: Option<i64>) -> Event {
+        let mut e = Event {
+            event_id,
+            session_id: self.chat.session.to_owned(),
+            agent: AGENT.to_owned(),
+            event_type: kind,
+            timestamp: ms.and_then(time_from_ms),
+            cwd: self.chat.cwd.clone(),
+            source: Origin { file: Some(self.chat.file.to_owned()), line: Some(self.position), hook: None },
+            ..Event::default()
+        };
+        if self.dead {
+            e.extra.insert("dead_branch".to_owned(), true.into());
+        }
+        e
+    }
+
+    fn id(&self, native: &str) -> String {
+        id::event_id(AGENT, self.chat.session, native)
+    }
+
+    fn put(&mut self, e: Event, sink: Sink<'_>) {
+        if self.told.insert(e.event_id.clone()) {
+            self.report.events += 1;
+            if e.is_call() {
+                self.report.calls += 1;
+                if e.status == Some(Status::Running) {
+                    self.report.unanswered += 1;
+                }
+            }
+        }
+        sink(e);
+    }
+
+    fn header(&mut self, sink: Sink<'_>) {
+        let state = self.chat.state;
+        let requests = || list(state, "requests").iter().map(|r| Request(r));
+        if self.chat.cwd.is_none() {
+            // several folders name none
+            let folders = requests().find_map(Request::folders).filter(|f| !f.contains(','));
+            self.chat.cwd = folders.and_then(path_of_uri);
+        }
+        let created = number(state, "creationDate").or_else(|| requests().find_map(Request::sent));
+        let mut e = self.event(EventType::Session, id::session(AGENT, self.chat.session), created);
+        let title = text(state, "customTitle").or_else(|| text(state, "computedTitle")).filter(|t| !t.is_empty());
+        let title = title.or_else(|| Some(first_line(requests().find_map(Request::prompt)?)));
+        e.tool_input = title.filter(|t| !t.is_empty()).map(Value::from);
+        if let Some((provider, model)) = requests().find_map(Request::model) {
+            e.model = Some(model.to_owned());
+            e.provider = Some(provider.to_owned()).filter(|p| !p.is_empty());
+        }
+        let version = requests().find_map(Request::version).map(str::to_owned);
+        if let Some(version) = version.or_else(|| self.chat.timing.version.clone()) {
+            e.extra.insert("version".to_owned(), version.into());
+        }
+        e.extra.insert("client".to_owned(), "vscode".into());
+        self.put(e, sink);
+    }
+
+    /// A request that the user took back: what came of it is in no context after it.
+    fn dead_request(&mut self, request: &'a Value, sink: Sink<'_>) {
+        let pending = std::mem::take(&mut self.pending);
+        self.dead = true;
+        self.request(Request(request), sink);
+        self.dead = false;
+        self.pending = pending;
+    }
+
+    fn request(&mut self, request: Request<'a>, sink: Sink<'_>) {
+        let Some(id) = request.id() else {
+            self.report.bad(self.chat.file, self.position, "a request without an id");
+            return;
+        };
+        let mut shown = shown(request.parts(), &mut self.report);
+        let prompt = self.prompt(request, id, sink);
+        let rounds = request.rounds();
+        let joined = Joined::of(rounds, &shown);
+        shown.assign(
+            |i, path| {
+                let call = joined.calls.get(*joined.call_of.get(&i)?)?;
+                let names = call.edits_file(path)?;
+                let failed = request.result_of(call.id).map(result_text).is_some_and(|said| {
+                    status(call.name, None, Some(&said), true, false).0 == Some(Status::Error)
+                });
+                Some(names && !failed)
+            },
+            &mut self.report,
+        );
+        if rounds.is_empty() {
+            self.unfinished(request, id, &prompt, &shown, sink);
+        } else {
+            self.finished(request, id, &prompt, &shown, &joined, sink);
+        }
+        if let Some((code, message)) = request.failure() {
+            let mut e = self.event(EventType::Message, self.id(&format!("failure:{id}")), None);
+            e.tool_input = Some(message.into());
+            e.native_id = Some(id.to_owned());
+            e.status = Some(if request.cancelled() { Status::Interrupted } else { Status::Error });
+            e.extra.insert("error".to_owned(), code.into());
+            e.parents = if self.pending.is_empty() { vec![prompt] } else { self.pending.clone() };
+            self.put(e, sink);
+        }
+    }
+
+    /// The prompt and what came with it; the id of the prompt.
+    fn prompt(&mut self, request: Request<'a>, id: &str, sink: Sink<'_>) -> String {
+        let mut e = self.event(EventType::UserInput, self.id(&format!("prompt:{id}")), request.sent());
+        e.tool_input = Some(request.prompt().unwrap_or_default().into());
+        e.native_id = Some(id.to_owned());
+        let attached = request.attachments();
+        if !attached.is_empty() {
+            e.extra.insert("attachments".to_owned(), attached.into());
+        }
+        let prompt = e.event_id.clone();
+        self.pending.push(prompt.clone());
+        self.put(e, sink);
+        let rendered = request.rendered();
+        let around = without_prompt(&rendered);
+        if !around.trim().is_empty() {
+            let mut e = self.event(EventType::ContextUpdate, self.id(&format!("context:{id}")), request.sent());
+            e.tool_input = Some(around.into());
+            e.native_id = Some(id.to_owned());
+            e.parents = vec![prompt.clone()];
+            self.pending.push(e.event_id.clone());
+            self.put(e, sink);
+        }
+        prompt
+    }
+
+    /// A request of which only the shown parts are recorded: it runs, or was stopped. Which response of the model gave what is not told.
+    fn unfinished(&mut self, request: Request<'a>, id: &str, prompt: &str, shown: &Shown<'a>, sink: Sink<'_>) {
+        let (mut said, mut thought) = (0, 0);
+        for piece in &shown.pieces {
+            let e = match piece {
+                Piece::Words(words) => {
+                    said += 1;
+                    self.spoken(EventType::Message, &format!("message:{id}:{said}"), words, request)
+                }
+                Piece::Thought(words) => {
+                    thought += 1;
+                    self.spoken(EventType::Reasoning, &format!("reasoning:{id}:{thought}"), words, request)
+                }
+                Piece::Call(i) => {
+                    let Some(call) = shown.calls.get(*i) else { continue };
+                    self.shown_call(request, call, shown)
+                }
+            };
+            let mut e = e;
+            if e.parents.is_empty() && e.agent_id.is_none() {
+                e.parents = vec![prompt.to_owned()];
+            }
+            self.put(e, sink);
+        }
+        // what was stopped is not told to the model again but for the words
+        self.pending.clear();
+    }
+
+    fn finished(
+        &mut self,
+        request: Request<'a>,
+        id: &str,
+        prompt: &str,
+        shown: &Shown<'a>,
+        joined: &Joined<'a>,
+        sink: Sink<'_>,
+    ) {
+        let ended = request.ended();
+        let summary = request.summary();
+        let (mut said, mut thought, mut n) = (0, 0, 0);
+        let mut sub_agents = SubAgents::of(shown);
+        for round in request.rounds() {
+            let turn = text(round, "id").map(str::to_owned);
+            let started = number(round, "timestamp");
+            let mut response = Response { inputs: std::mem::take(&mut self.pending), usage: usage(round), ..Response::default() };
+            let thoughts = round.get("thinking").map(thought_text).unwrap_or_default();
+            let words = text(round, "response").unwrap_or_default();
+            let mut spoken = Vec::new();
+            if !thoughts.trim().is_empty() {
+                thought += 1;
+                spoken.push(self.spoken(EventType::Reasoning, &format!("reasoning:{id}:{thought}"), &thoughts, request));
+            }
+            if !words.trim().is_empty() {
+                said += 1;
+                spoken.push(self.spoken(EventType::Message, &format!("message:{id}:{said}"), words, request));
+            }
+            for mut e in spoken {
+                e.turn_id.clone_from(&turn);
+                e.timestamp = started.and_then(time_from_ms);
+                self.put(response.place(e), sink);
+            }
+            let first = n;
+            n += list(round, "toolCalls").len();
+            for call in joined.calls.get(first..n).unwrap_or_default() {
+                let mut e = self.call(request, call, joined.part_of(call).and_then(|p| shown.calls.get(p)));
+                e.turn_id.clone_from(&turn);
+                if e.status != Some(Status::Running) {
+                    response.results.push(e.event_id.clone());
+                }
+                if let Some(part) = joined.part_of(call).filter(|p| sub_agents.has(*p)) {
+                    let agent = shown.calls.get(part).map(|c| c.tool.id().to_owned());
+                    e.extra.insert("spawned".to_owned(), agent.into());
+                    let e = response.place(e);
+                    self.put(e, sink);
+                    self.sub_agents(request, shown, sub_agents.take(part), sink);
+                } else {
+                    self.put(response.place(e), sink);
+                }
+            }
+            let silent = response.hub.is_none() && n == first;
+            self.pending = if silent { response.inputs } else { response.results };
+            if let Some(added) = text(round, "hookContext").filter(|t| !t.trim().is_empty()) {
+                let native = format!("context:{}:hook", turn.as_deref().unwrap_or_default());
+                let mut e = self.event(EventType::ContextUpdate, self.id(&native), None);
+                e.tool_input = Some(added.into());
+                e.parents = response.hub.iter().cloned().collect();
+                self.pending.push(e.event_id.clone());
+                self.put(e, sink);
+            }
+            let summed = summary.filter(|(round, _)| Some(*round) == turn.as_deref()).map(|(_, text)| text);
+            if let Some(summed) = text(round, "summary").or(summed).filter(|t| !t.trim().is_empty()) {
+                let native = format!("context:{}", turn.as_deref().unwrap_or_default());
+                let mut e = self.event(EventType::ContextUpdate, self.id(&native), None);
+                e.tool_input = Some(summed.into());
+                e.native_id.clone_from(&turn);
+                e.extra.insert("compaction".to_owned(), true.into());
+                e.parents = if self.pending.is_empty() { vec![prompt.to_owned()] } else { std::mem::take(&mut self.pending) };
+                self.pending = vec![e.event_id.clone()];
+                self.put(e, sink);
+            }
+        }
+        // what belongs to no call that is surely known
+        self.sub_agents(request, shown, sub_agents.rest(), sink);
+        let lost = (0..shown.calls.len()).filter(|i| {
+            shown.calls.get(*i).is_some_and(|c| c.by == By::Main) && !joined.call_of.contains_key(i)
+        });
+        for _ in lost {
+            self.report.pass_over("shown call that is not surely one of the calls");
+        }
+        if !ended {
+            self.report.pass_over("request that runs");
+        }
+    }
+
+    fn sub_agents(&mut self, request: Request<'a>, shown: &Shown<'a>, calls: Vec<usize>, sink: Sink<'_>) {
+        for call in calls.into_iter().filter_map(|i| shown.calls.get(i)) {
+            let e = self.shown_call(request, call, shown);
+            self.put(e, sink);
+        }
+    }
+
+    fn spoken(&self, kind: EventType, native: &str, words: &str, request: Request<'a>) -> Event {
+        let mut e = self.event(kind, self.id(native), None);
+        e.tool_input = Some(words.trim_end_matches(' ').into());
+        self.of_model(&mut e, request);
+        e
+    }
+
+    fn of_model(&self, e: &mut Event, request: Request<'a>) {
+        if let Some((provider, model)) = request.model() {
+            e.model = Some(model.to_owned());
+            e.provider = Some(provider.to_owned()).filter(|p| !p.is_empty());
+        }
+    }
+
+    /// A call that a round tells, with what its part adds.
+    fn call(&self, request: Request<'a>, call: &RoundCall<'a>, part: Option<&Call<'a>>) -> Event {
+        let said = request.result_of(call.id).map(result_text);
+        let known = part.map_or_else(|| plain_id(call.id), |p| p.tool.id());
+        let mut e = self.event(EventType::ToolCall, id::call(AGENT, self.chat.session, known), None);
+        e.tool_name = Some(call.name.to_owned());
+        e.tool_input = call.input.clone();
+        e.call_id = Some(plain_id(call.id).to_owned());
+        e.native_id = Some(call.id.to_owned());
+        self.of_model(&mut e, request);
+        let tool = part.map(|p| p.tool);
+        (e.status, e.exit_code) = status(call.name, tool, said.as_deref(), request.ended(), request.cancelled());
+        e.tool_output = said.map(Value::from).or_else(|| tool.and_then(Tool::output));
+        if let Some(tool) = tool {
+            self.shown_facts(&mut e, tool);
+        }
+        if let Some(part) = part {
+            changes(&mut e, &part.edits);
+        }
+        self.chat.timing.tell(&mut e);
+        e
+    }
+
+    /// A call of which only the part is recorded.
+    fn shown_call(&self, request: Request<'a>, call: &Call<'a>, shown: &Shown<'a>) -> Event {
+        let tool = call.tool;
+        let mut e = self.event(EventType::ToolCall, id::call(AGENT, self.chat.session, tool.id()), None);
+        e.tool_name = Some(call.name.to_owned());
+        e.call_id = Some(tool.id().to_owned());
+        e.native_id = Some(tool.id().to_owned());
+        e.tool_input = tool.input();
+        e.tool_output = tool.output();
+        (e.status, e.exit_code) = status(call.name, Some(tool), None, request.ended(), request.cancelled());
+        if !call.edits.is_empty() && matches!(e.status, None | Some(Status::Running)) {
+            e.status = Some(Status::Ok);
+        }
+        self.shown_facts(&mut e, tool);
+        changes(&mut e, &call.edits);
+        match call.by {
+            By::Main => self.of_model(&mut e, request),
+            By::SubAgent(i) => {
+                let begun_by = shown.calls.get(i).map(|c| c.tool.id()).unwrap_or_default();
+                e.agent_id = Some(begun_by.to_owned());
+                e.parents = vec![id::call(AGENT, self.chat.session, begun_by)];
+            }
+            By::SomeSubAgent => {
+                e.agent_id = Some(tool.sub_agent().unwrap_or("sub-agent").to_owned());
+            }
+        }
+        if shown.calls.iter().any(|c| matches!(c.by, By::SubAgent(i) if shown.calls.get(i).is_some_and(|s| s.tool.id() == tool.id()))) {
+            e.extra.insert("spawned".to_owned(), tool.id().into());
+        }
+        self.chat.timing.tell(&mut e);
+        e
+    }
+
+    fn shown_facts(&self, e: &mut Event, tool: Tool<'a>) {
+        e.timestamp = tool.started().and_then(time_from_ms);
+        e.duration_ms = tool.took();
+        if let Some(cwd) = tool.cwd() {
+            e.cwd = Some(cwd);
+        }
+    }
+}
+
+/// One call of a round.
+struct RoundCall<'a> {
+    /// As the round has it, with what the client adds.
+    id: &'a str,
+    name: &'a str,
+    input: Option<Value>,
+    /// Its place among the parts, where that is sure.
+    part: Option<usize>,
+}
+
+impl RoundCall<'_> {
+    /// Whether it changes a file; none where its input does not tell.
+    fn edits_file(&self, path: &str) -> Option<bool> {
+        let e = Event { tool_name: Some(self.name.to_owned()), tool_input: self.input.clone(), ..Event::default() };
+        match action(&e) {
+            Some(Action::Edit(files)) if !files.is_empty() => Some(files.iter().any(|f| same_file(&f.path, path))),
+            _ => None,
+        }
+    }
+}
+
+/// The calls of a request's rounds, joined with the shown parts.
+struct Joined<'a> {
+    calls: Vec<RoundCall<'a>>,
+    /// Call by part.
+    call_of: HashMap<usize, usize>,
+}
+
+impl<'a> Joined<'a> {
+    fn of(rounds: &'a [Value], shown: &Shown<'a>) -> Self {
+        let all = rounds.iter().flat_map(|r| list(r, "toolCalls"));
+        let mut calls: Vec<RoundCall<'a>> = all
+            .map(|c| RoundCall {
+                id: text(c, "id").unwrap_or_default(),
+                name: text(c, "name").unwrap_or_default(),
+                input: arguments(c),
+                part: None,
+            })
+            .collect();
+        let mains: Vec<usize> =
+            shown.calls.iter().enumerate().filter(|(_, c)| c.by == By::Main).map(|(i, _)| i).collect();
+        let left: Vec<Mark<'_>> = calls.iter().map(|c| Mark { id: plain_id(c.id), name: c.name }).collect();
+        let right: Vec<Mark<'_>> =
+            mains.iter().filter_map(|i| shown.calls.get(*i)).map(|c| Mark { id: c.tool.id(), name: c.name }).collect();
+        let found = align(&left, &right);
+        let mut call_of = HashMap::new();
+        for (n, (call, at)) in calls.iter_mut().zip(found).enumerate() {
+            call.part = at.and_then(|a| mains.get(a).copied()).filter(|p| !call_of.contains_key(p));
+            if let Some(part) = call.part {
+                call_of.insert(part, n);
+            }
+        }
+        Self { calls, call_of }
+    }
+
+    fn part_of(&self, call: &RoundCall<'a>) -> Option<usize> {
+        call.part
+    }
+}
+
+/// The calls of sub-agents, by the call that began them, each given once.
+struct SubAgents {
+    of: HashMap<usize, Vec<usize>>,
+    unknown: Vec<usize>,
+}
+
+impl SubAgents {
+    fn of(shown: &Shown<'_>) -> Self {
+        let mut all = Self { of: HashMap::new(), unknown: Vec::new() };
+        for (i, call) in shown.calls.iter().enumerate() {
+            match call.by {
+                By::Main => {}
+                By::SubAgent(by) => all.of.entry(by).or_default().push(i),
+                By::SomeSubAgent => all.unknown.push(i),
+            }
+        }
+        all
+    }
+
+    fn has(&self, call: usize) -> bool {
+        self.of.contains_key(&call)
+    }
+
+    /// The calls of the sub-agent that a call began, and of those that it began in turn.
+    fn take(&mut self, call: usize) -> Vec<usize> {
+        let mut out = Vec::new();
+        let mut todo = vec![call];
+        while let Some(call) = todo.pop() {
+            let calls = self.of.remove(&call).unwrap_or_default();
+            todo.extend(calls.iter().rev());
+            out.extend(calls);
+        }
+        out
+    }
+
+    fn rest(self) -> Vec<usize> {
+        let mut out: Vec<usize> = self.of.into_values().flatten().chain(self.unknown).collect();
+        out.sort_unstable();
+        out
+    }
+}
+
+/// One response while it is read.
+#[derive(Default)]
+struct Response {
+    inputs: Vec<String>,
+    /// Its first message or thought.
+    hub: Option<String>,
+    usage: Option<Usage>,
+    /// Calls with a result.
+    results: Vec<String>,
+}
+
+impl Response {
+    fn place(&mut self, mut e: Event) -> Event {
+        e.parents = self.hub.as_ref().map_or_else(|| self.inputs.clone(), |hub| vec![hub.clone()]);
+        if self.hub.is_none() && !e.is_call() {
+            self.hub = Some(e.event_id.clone());
+        }
+        e.usage = self.usage.take();
+        e
+    }
+}
+
+/// The input of a call: JSON in a string.
+pub(super) fn arguments(call: &Value) -> Option<Value> {
+    match call.get("arguments")? {
+        Value::String(s) if s.is_empty() => None,
+        Value::String(s) => Some(serde_json::from_str(s).unwrap_or_else(|_| s.as_str().into())),
+        other => Some(other.clone()),
+    }
+}
+
+fn thought_text(thinking: &Value) -> String {
+    match thinking.get("text") {
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        other => other.and_then(Value::as_str).unwrap_or_default().to_owned(),
+    }
+}
+
+/// Tokens of one response, where the extension keeps them. Tokens from a cache are part of the prompt's there.
+pub(super) fn usage(round: &Value) -> Option<Usage> {
+    let usage = round.get("usage")?;
+    let n = |v: &Value, key: &str| v.get(key).and_then(Value::as_u64);
+    let detail = |part: &str, key: &str| usage.get(part).and_then(|d| n(d, key));
+    let cached = detail("prompt_tokens_details", "cached_tokens");
+    let input = n(usage, "prompt_tokens")?;
+    Some(Usage {
+        input: Some(input.saturating_sub(cached.unwrap_or(0))),
+        output: n(usage, "completion_tokens"),
+        cache_read: cached,
+        cache_write: detail("prompt_tokens_details", "cache_creation_input_tokens"),
+        reasoning: detail("completion_tokens_details", "reasoning_tokens"),
+    })
+}
+
+/// A rendered message without the user's own words, which are the prompt.
+fn without_prompt(rendered: &str) -> String {
+    match (rendered.find("<userRequest>"), rendered.rfind("</userRequest>")) {
+        (Some(from), Some(to)) if from < to => {
+            let rest = rendered.get(to + "</userRequest>".len()..).unwrap_or_default();
+            format!("{}{}", rendered.get(..from).unwrap_or_default(), rest.trim_start())
+        }
+        _ => rendered.to_owned(),
+    }
+}
+
+/// One file under two spellings of its path: VS Code writes drive letters small.
+fn same_file(a: &str, b: &str) -> bool {
+    a == b || a.len() == b.len() && a.replace('\\', "/").eq_ignore_ascii_case(&b.replace('\\', "/"))
+}
+
+/// Tells a call what the client recorded of its changes: the line at which each place stood where the call says the places,
+/// else the new text.
+fn changes(e: &mut Event, edited: &[Edited<'_>]) {
+    if edited.is_empty() {
+        return;
+    }
+    let said = match action(e) {
+        Some(Action::Edit(files)) => files,
+        _ => Vec::new(),
+    };
+    let mut patch = Vec::new();
+    for file in edited {
+        let hunks = match said.iter().find(|f| same_file(&f.path, &file.path)) {
+            Some(f) if f.change == crate::action::Change::Edit => located(&f.hunks, file.edits),
+            // a file that is written whole is known by its content
+            Some(_) => None,
+            None => {
+                let (hunks, added) = new_text(file.edits);
+                if added {
+                    patch.push(json!({"path": file.path, "change": "add", "hunks": hunks}));
+                } else if !hunks.is_empty() {
+                    patch.push(json!({"path": file.path, "hunks": hunks}));
+                }
+                continue;
+            }
+        };
+        if let Some(hunks) = hunks {
+            patch.push(json!({"path": said_path(&said, &file.path), "hunks": hunks}));
+        }
+    }
+    if !patch.is_empty() {
+        e.extra.insert("patch".to_owned(), patch.into());
+    }
+}
+
+fn said_path(said: &[crate::action::FileEdit], path: &str) -> String {
+    said.iter().find(|f| same_file(&f.path, path)).map_or_else(|| path.to_owned(), |f| f.path.clone())
+}
+
+fn edits_of(groups: &[Value]) -> impl Iterator<Item = (u64, u64, &str)> {
+    groups.iter().flat_map(|g| g.as_array().map(Vec::as_slice).unwrap_or_default()).filter_map(|edit| {
+        let range = edit.get("range")?;
+        let line = |key: &str| range.get(key).and_then(Value::as_u64);
+        Some((line("startLineNumber")?, line("endLineNumber")?, text(edit, "text")?))
+    })
+}
+
+/// The places of a call with the lines at which they begin: where the new text stands once in the recorded edit. None where one is not
+/// found so, or the file was changed by several edits, which move each other's lines.
+fn located(hunks: &[Hunk], groups: &[Value]) -> Option<Vec<Value>> {
+    let mut edits = edits_of(groups);
+    let (Some((first, _, new)), None) = (edits.next(), edits.next()) else { return None };
+    // of several places, those above move the ones below
+    let mut moved = 0i64;
+    let mut out = Vec::with_capacity(hunks.len());
+    for hunk in hunks {
+        let wanted = hunk.after.trim_end_matches('\n');
+        let mut found = new.match_indices(wanted);
+        let (false, Some((at, _)), None) = (wanted.is_empty(), found.next(), found.next()) else { return None };
+        let before = new.get(..at)?.matches('\n').count();
+        let line = i64::try_from(first).ok()? + i64::try_from(before).ok()? - moved;
+        let lines = |s: &str| i64::try_from(s.matches('\n').count()).unwrap_or(0);
+        moved += lines(&hunk.after) - lines(&hunk.before);
+        let mut m = Map::new();
+        m.insert("line".to_owned(), line.max(1).into());
+        m.insert("before".to_owned(), hunk.before.as_str().into());
+        m.insert("after".to_owned(), hunk.after.as_str().into());
+        out.push(Value::Object(m));
+    }
+    Some(out)
+}
+
+/// The new text of edits whose call tells no input, and whether they wrote a new file from its first line on.
+fn new_text(groups: &[Value]) -> (Vec<Value>, bool) {
+    let edits: Vec<_> = edits_of(groups).collect();
+    let grows = edits.first().is_some_and(|(first, last, _)| *first == 1 && *last == 1)
+        && edits.windows(2).all(|w| matches!(w, [(_, a, _), (b, c, _)] if a < b && b == c));
+    if grows && edits.len() > 1 {
+        let whole: String = edits.iter().map(|(_, _, t)| *t).collect();
+        return (vec![json!({"line": 1, "after": whole})], true);
+    }
+    (edits.iter().map(|(line, _, t)| json!({"line": line, "after": t})).collect(), false)
+}
