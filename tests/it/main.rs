@@ -10,6 +10,7 @@ mod codex;
 mod console;
 mod continue_dev;
 mod copilot;
+mod copilot_vscode;
 mod doctor;
 mod hook;
 mod import;

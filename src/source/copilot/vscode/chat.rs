@@ -159,6 +159,7 @@ impl<'a> Reader<'a> {
             },
             &mut self.report,
         );
+        self.adopt(&shown, &joined);
         if rounds.is_empty() {
             self.unfinished(request, id, &prompt, &shown, sink);
         } else {
@@ -172,6 +173,24 @@ impl<'a> Reader<'a> {
             e.extra.insert("error".to_owned(), code.into());
             e.parents = if self.pending.is_empty() { vec![prompt] } else { self.pending.clone() };
             self.put(e, sink);
+        }
+    }
+
+    /// Gives what the debug logs tell of sub-agents to their shown calls.
+    fn adopt(&mut self, shown: &Shown<'a>, joined: &Joined<'a>) {
+        if self.chat.timing.children.is_empty() {
+            return;
+        }
+        let mut parts: HashMap<usize, Vec<Mark<'_>>> = HashMap::new();
+        for call in &shown.calls {
+            if let By::SubAgent(by) = call.by {
+                parts.entry(by).or_default().push(Mark { id: call.tool.id(), name: call.name });
+            }
+        }
+        for (by, marks) in parts {
+            let known = joined.call_of.get(&by).and_then(|c| joined.calls.get(*c)).map(|c| plain_id(c.id));
+            let known = known.or_else(|| shown.calls.get(by).map(|c| c.tool.id()));
+            self.chat.timing.adopt(known.unwrap_or_default(), &marks);
         }
     }
 
@@ -203,7 +222,9 @@ impl<'a> Reader<'a> {
     /// A request of which only the shown parts are recorded: it runs, or was stopped. Which response of the model gave what is not told.
     fn unfinished(&mut self, request: Request<'a>, id: &str, prompt: &str, shown: &Shown<'a>, sink: Sink<'_>) {
         let (mut said, mut thought) = (0, 0);
-        for piece in &shown.pieces {
+        // words after a call show that the model went on: the call has ended
+        let last_words = shown.pieces.iter().rposition(|p| !matches!(p, Piece::Call(_))).unwrap_or(0);
+        for (n, piece) in shown.pieces.iter().enumerate() {
             let e = match piece {
                 Piece::Words(words) => {
                     said += 1;
@@ -215,7 +236,9 @@ impl<'a> Reader<'a> {
                 }
                 Piece::Call(i) => {
                     let Some(call) = shown.calls.get(*i) else { continue };
-                    self.shown_call(request, call, shown)
+                    let mut e = self.shown_call(request, call, shown);
+                    e.status = e.status.filter(|s| *s != Status::Running || n > last_words);
+                    e
                 }
             };
             let mut e = e;

@@ -2,12 +2,14 @@
 
 mod align;
 mod chat;
+mod debug_log;
 mod parts;
 mod places;
 mod replay;
 mod result;
 mod timing;
 pub(super) mod tools;
+mod transcript;
 mod wire;
 
 use std::fs::File;
@@ -19,8 +21,10 @@ use serde_json::Value;
 
 use crate::source::jsonl::document;
 use crate::source::{Env, Report, Sink, Transcript};
+use chat::Chat;
 use replay::{Replayed, replay};
 use timing::Timing;
+use transcript::Told;
 use wire::{Request, list, text};
 
 /// How much of a file is looked at to tell what it is.
@@ -33,6 +37,10 @@ enum Kind {
     Document,
     /// A mutation log.
     Log,
+    /// The extension's transcript.
+    Transcript,
+    /// The extension's debug log.
+    DebugLog,
 }
 
 impl Kind {
@@ -44,8 +52,20 @@ impl Kind {
         }
         let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
         let has = |mark: &str| memchr::memmem::find(head, mark.as_bytes()).is_some();
+        if log && head.starts_with(b"{\"kind\":") && has("\"v\":{") {
+            return Some(Self::Log);
+        }
         if log {
-            return (head.starts_with(b"{\"kind\":") && has("\"v\":{")).then_some(Self::Log);
+            let folder = path.parent().map(places::name).unwrap_or_default();
+            let of_extension = folder == "transcripts" && path.to_string_lossy().to_ascii_lowercase().contains("copilot-chat");
+            if folder == "debug-logs" || path.ancestors().nth(2).map(places::name).as_deref() == Some("debug-logs") {
+                return places::ends_with(path, "main.jsonl").then_some(Self::DebugLog);
+            }
+            let said = has("\"session.start\"") && has("\"copilot-agent\"");
+            if of_extension || said {
+                return Some(Self::Transcript);
+            }
+            return (has("\"spanId\"") && has("\"sid\"") && has("\"attrs\"")).then_some(Self::DebugLog);
         }
         let chat = has("\"requests\"") && (has("\"responderUsername\"") || has("\"requesterUsername\""));
         (places::ends_with(path, ".json") && head.starts_with(b"{") && chat).then_some(Self::Document)
@@ -78,10 +98,12 @@ pub(super) fn discover(env: &Env) -> Vec<Transcript> {
 }
 
 pub(super) fn claim(path: &Path, head: &[u8]) -> Vec<Transcript> {
-    if path.is_dir() || Kind::of(path, head).is_none() {
-        return Vec::new();
-    }
-    let session = places::chat_id(path);
+    let Some(kind) = Kind::of(path, head).filter(|_| !path.is_dir()) else { return Vec::new() };
+    let session = match kind {
+        Kind::Transcript => Some(places::stem(path)),
+        Kind::DebugLog => path.parent().map(places::name),
+        Kind::Document | Kind::Log => places::chat_id(path),
+    };
     let found = match &session {
         Some(id) => places::transcript(path, id),
         None => Transcript::of_file(super::AGENT, path, None),
@@ -93,38 +115,80 @@ pub(super) fn cwd(transcript: &Transcript) -> Option<String> {
     places::cwd(&transcript.path)
 }
 
-pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
-    let path = &transcript.path;
+pub(super) fn read(found: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
+    let path = &found.path;
     let name = path.display().to_string();
-    let mut report = Report::default();
     let shown = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(shown)?;
-    let chat = match Kind::of(path, &head(path)) {
-        Some(Kind::Log) => replay(BufReader::with_capacity(256 * 1024, file), &name, &mut report).with_context(shown)?,
+    match Kind::of(path, &head(path)) {
+        Some(Kind::Transcript) => {
+            let session = found.session_id.clone().unwrap_or_else(|| places::stem(path));
+            let beside = places::has_chats(path);
+            transcript::read(open(path)?, &name, &session, places::cwd(path), None, beside, sink).with_context(shown)
+        }
+        Some(Kind::DebugLog) => {
+            let session = found.session_id.clone().unwrap_or_else(|| path.parent().map(places::name).unwrap_or_default());
+            let mut files = path.parent().map(places::debug_files).unwrap_or_default();
+            if files.first() != Some(path) {
+                files = vec![path.clone()];
+            }
+            debug_log::read(&files, &session, places::cwd(path), places::has_chats(path), sink).with_context(shown)
+        }
+        Some(Kind::Log) => {
+            let mut report = Report::default();
+            let chat = replay(open(path)?, &name, &mut report).with_context(shown)?;
+            read_chat(found, &chat, report, sink)
+        }
         _ => {
             let mut bytes = Vec::new();
-            BufReader::new(file).read_to_end(&mut bytes).with_context(shown)?;
+            open(path)?.read_to_end(&mut bytes).with_context(shown)?;
+            let mut report = Report::default();
             match document(&bytes) {
-                Ok(state) => Replayed::whole(state),
+                Ok(state) => {
+                    drop(bytes);
+                    read_chat(found, &Replayed::whole(state), report, sink)
+                }
                 Err(reason) => {
                     // the client writes the whole file anew: a torn one is being written
                     report.records += 1;
                     report.bad(&name, 1, reason);
-                    return Ok(report);
+                    Ok(report)
                 }
             }
         }
-    };
-    let session = session_of(path, transcript.session_id.as_deref(), &chat.state);
-    let chat = chat::Chat {
-        session: &session,
-        file: &name,
-        state: &chat.state,
-        removed: &chat.removed,
-        cwd: places::cwd(path),
-        timing: Timing::default(),
-    };
-    Ok(chat::read(chat, report, sink))
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(BufReader::with_capacity(256 * 1024, file))
+}
+
+/// A chat with what the extension's files add to it.
+fn read_chat(found: &Transcript, chat: &Replayed, report: Report, sink: Sink<'_>) -> anyhow::Result<Report> {
+    let path = &found.path;
+    let name = path.display().to_string();
+    let session = session_of(path, found.session_id.as_deref(), &chat.state);
+    let companions = places::Companions::of(path, &session);
+    let mut timing = Timing::default();
+    // a companion that cannot be read adds nothing
+    let beside = companions.transcript.as_deref().filter(|t| {
+        open(t).is_ok_and(|reader| transcript::timing(reader, &mut timing).is_ok())
+    });
+    let _ = debug_log::timing(&companions.debug, &mut timing);
+    let cwd = places::cwd(path);
+    let mut told = Told::default();
+    let chat =
+        Chat { session: &session, file: &name, state: &chat.state, removed: &chat.removed, cwd: cwd.clone(), timing };
+    let mut report = chat::read(chat, report, &mut |e| {
+        told.note(&e);
+        sink(e);
+    });
+    if let Some(beside) = beside {
+        let file = beside.display().to_string();
+        let rest = transcript::read(open(beside)?, &file, &session, cwd, Some(&told), true, sink);
+        report.merge(rest.with_context(|| format!("cannot read {}", beside.display()))?);
+    }
+    Ok(report)
 }
 
 /// The session's id: what the client says, else (an exported chat has none) what the extension calls the conversation, else the first

@@ -195,13 +195,13 @@ impl<'a> Shown<'a> {
                     None => perhaps.push(i),
                 }
             }
-            let open = |all: &[usize]| -> Vec<usize> {
-                let waits = |i: &usize| {
-                    self.calls.get(*i).is_some_and(|c| c.edits.iter().all(|e| e.path != edited.path))
-                };
-                all.iter().copied().filter(waits).collect()
+            let open = |all: &[usize], waits: &dyn Fn(&Call<'a>) -> bool| -> Vec<usize> {
+                all.iter().copied().filter(|i| self.calls.get(*i).is_some_and(waits)).collect()
             };
-            let chosen = match (open(&named).as_slice(), open(&perhaps).as_slice()) {
+            // of calls that name the file, those that have no changes of it yet; of the others, those that have none at all
+            let first = open(&named, &|c| c.edits.iter().all(|e| e.path != edited.path));
+            let second = open(&perhaps, &|c| c.edits.is_empty());
+            let chosen = match (first.as_slice(), second.as_slice()) {
                 ([only], _) | ([], [only]) => Some(*only),
                 ([], []) => named.last().or(perhaps.last()).copied(),
                 _ => None,

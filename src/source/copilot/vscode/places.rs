@@ -146,6 +146,11 @@ fn workspace_of(file: &Path) -> Option<&Path> {
     file.ancestors().skip(1).take(5).find(|a| a.parent().is_some_and(|p| name(p) == "workspaceStorage"))
 }
 
+/// Whether the chats themselves are kept where an extension's file lies: they are not on a server's side.
+pub(super) fn has_chats(file: &Path) -> bool {
+    workspace_of(file).is_some_and(|w| w.join(CHATS[0]).is_dir())
+}
+
 /// The folder that a session ran in, from `workspace.json`. A workspace of several folders names none.
 pub(super) fn cwd(file: &Path) -> Option<String> {
     let bytes = fs::read(workspace_of(file)?.join("workspace.json")).ok()?;
