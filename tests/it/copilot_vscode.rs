@@ -150,7 +150,10 @@ fn a_session_is_one_transcript_whatever_files_tell_of_it() {
         let golden = outline(&events, &report);
         expect_file![fixture("vscode-1.110-storage").join(name)].assert_eq(&golden);
         let (again, _) = read(&found[&id]);
-        assert_eq!(events.iter().map(Event::to_line).collect::<Vec<_>>(), again.iter().map(Event::to_line).collect::<Vec<_>>());
+        assert_eq!(
+            events.iter().map(Event::to_line).collect::<Vec<_>>(),
+            again.iter().map(Event::to_line).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -162,7 +165,10 @@ fn all_products_and_systems_are_looked_for() {
         copy(&user, &dir.path().join(product).join("User"));
     }
     copy(&user, &dir.path().join(".vscode-server-insiders/data/User"));
-    copy(&user.join("workspaceStorage/0f0f0f/chatSessions"), &dir.path().join("code/Code/User/globalStorage/emptyWindowChatSessions"));
+    copy(
+        &user.join("workspaceStorage/0f0f0f/chatSessions"),
+        &dir.path().join("code/Code/User/globalStorage/emptyWindowChatSessions"),
+    );
     let mut env = Env { home: dir.path().to_owned(), cwd: dir.path().to_owned(), ..Env::default() };
     env.vars.insert("XDG_CONFIG_HOME".into(), dir.path().join("code").to_string_lossy().into_owned());
     env.vars.insert("APPDATA".into(), dir.path().join("roaming").to_string_lossy().into_owned());
@@ -207,7 +213,9 @@ fn ids_stay_when_a_request_ends() {
     }
     assert!(before.len() > 8);
     // the same call has the same id for a hook
-    let log = fixture("vscode-1.110-storage/User/workspaceStorage/0f0f0f/chatSessions/bbbbbbbb-0000-4000-8000-000000000002.jsonl");
+    let log = fixture(
+        "vscode-1.110-storage/User/workspaceStorage/0f0f0f/chatSessions/bbbbbbbb-0000-4000-8000-000000000002.jsonl",
+    );
     let (events, _) = read(&claim(&log)[0]);
     let id = id::call("copilot", "bbbbbbbb-0000-4000-8000-000000000002", "call_a1");
     assert!(events.iter().any(|e| e.event_id == id));
@@ -226,27 +234,25 @@ fn survive(file: &Path, bytes: &[u8]) {
 
 #[test]
 fn files_cut_anywhere_are_read_as_far_as_they_go() {
-    let (dir, env) = home();
-    let storage = dir.path().join(".config/Code/User/workspaceStorage/0f0f0f");
+    let dir = tempfile::tempdir().unwrap();
+    let storage = fixture("vscode-1.110-storage/User/workspaceStorage/0f0f0f");
     let session = "bbbbbbbb-0000-4000-8000-000000000002";
+    // each in a place of its own, so that no other file of the session is read along
     let files = [
-        storage.join(format!("chatSessions/{session}.jsonl")),
-        storage.join(format!("GitHub.copilot-chat/transcripts/{session}.jsonl")),
-        storage.join(format!("GitHub.copilot-chat/debug-logs/{session}/main.jsonl")),
+        (format!("chatSessions/{session}.jsonl"), 1),
+        (format!("GitHub.copilot-chat/transcripts/{session}.jsonl"), 1),
+        (format!("GitHub.copilot-chat/debug-logs/{session}/main.jsonl"), 1),
+        ("chatSessions/whole.json".to_owned(), 53),
     ];
-    for file in files {
-        let whole = fs::read(&file).unwrap();
-        for end in (0..whole.len()).step_by(3) {
+    for (i, (name, step)) in files.into_iter().enumerate() {
+        let from = if step == 1 { storage.join(&name) } else { fixture("vscode-0.33-export/chat.json") };
+        let whole = fs::read(from).unwrap();
+        let file = dir.path().join(format!("{i}/workspaceStorage/x")).join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        for end in (0..whole.len()).step_by(step) {
             survive(&file, &whole[..end]);
         }
-        fs::write(&file, whole).unwrap();
     }
-    let document = storage.join("chatSessions/whole.json");
-    let whole = fs::read(fixture("vscode-0.33-export/chat.json")).unwrap();
-    for end in (0..whole.len()).step_by(97) {
-        survive(&document, &whole[..end]);
-    }
-    drop(env);
 }
 
 #[test]
@@ -269,7 +275,10 @@ fn logs_of_random_entries_are_replayed() {
         r#"{"kind":0}"#,
         r#"{"kind":-1}"#,
         r#"{"kind":1,"k":[-1,1.5],"v":0}"#,
-        "[[[[", "null", "0", "",
+        "[[[[",
+        "null",
+        "0",
+        "",
     ];
     lines.extend(strange.map(str::to_owned));
     // a plain generator: the same rows each time
@@ -334,7 +343,9 @@ fn results_are_paired(file: &Path, events: &[Event]) {
     let mut calls = 0;
     for request in state["requests"].as_array().into_iter().flatten() {
         let meta = &request["result"]["metadata"];
-        for call in meta["toolCallRounds"].as_array().into_iter().flatten().flat_map(|r| r["toolCalls"].as_array().unwrap()) {
+        for call in
+            meta["toolCallRounds"].as_array().into_iter().flatten().flat_map(|r| r["toolCalls"].as_array().unwrap())
+        {
             let id = call["id"].as_str().unwrap();
             let told: Vec<&Event> = events.iter().filter(|e| e.native_id.as_deref() == Some(id)).collect();
             assert_eq!(told.len(), 1, "{}: {id}", file.display());
@@ -346,7 +357,8 @@ fn results_are_paired(file: &Path, events: &[Event]) {
             calls += 1;
         }
     }
-    let shown = events.iter().filter(|e| e.is_call() && e.native_id.as_deref().is_some_and(|n| n.contains("__vscode"))).count();
+    let shown =
+        events.iter().filter(|e| e.is_call() && e.native_id.as_deref().is_some_and(|n| n.contains("__vscode"))).count();
     if file.extension().is_some_and(|e| e == "json") && !file.to_string_lossy().ends_with("chatreplay.json") {
         assert_eq!(shown, calls, "{}", file.display());
     }

@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
 
     fn header(&mut self, sink: Sink<'_>) {
         let state = self.chat.state;
-        let requests = || list(state, "requests").iter().map(|r| Request(r));
+        let requests = || list(state, "requests").iter().map(Request);
         if self.chat.cwd.is_none() {
             // several folders name none
             let folders = requests().find_map(Request::folders).filter(|f| !f.contains(','));
@@ -152,9 +152,10 @@ impl<'a> Reader<'a> {
             |i, path| {
                 let call = joined.calls.get(*joined.call_of.get(&i)?)?;
                 let names = call.edits_file(path)?;
-                let failed = request.result_of(call.id).map(result_text).is_some_and(|said| {
-                    status(call.name, None, Some(&said), true, false).0 == Some(Status::Error)
-                });
+                let failed = request
+                    .result_of(call.id)
+                    .map(result_text)
+                    .is_some_and(|said| status(call.name, None, Some(&said), true, false).0 == Some(Status::Error));
                 Some(names && !failed)
             },
             &mut self.report,
@@ -267,13 +268,20 @@ impl<'a> Reader<'a> {
         for round in request.rounds() {
             let turn = text(round, "id").map(str::to_owned);
             let started = number(round, "timestamp");
-            let mut response = Response { inputs: std::mem::take(&mut self.pending), usage: usage(round), ..Response::default() };
-            let thoughts = round.get("thinking").map(thought_text).unwrap_or_default();
             let words = text(round, "response").unwrap_or_default();
+            let asked = list(round, "toolCalls").first().and_then(|c| text(c, "id"));
+            let usage = usage(round).or_else(|| self.chat.timing.usage(asked.map(plain_id), words));
+            let mut response = Response { inputs: std::mem::take(&mut self.pending), usage, ..Response::default() };
+            let thoughts = round.get("thinking").map(thought_text).unwrap_or_default();
             let mut spoken = Vec::new();
             if !thoughts.trim().is_empty() {
                 thought += 1;
-                spoken.push(self.spoken(EventType::Reasoning, &format!("reasoning:{id}:{thought}"), &thoughts, request));
+                spoken.push(self.spoken(
+                    EventType::Reasoning,
+                    &format!("reasoning:{id}:{thought}"),
+                    &thoughts,
+                    request,
+                ));
             }
             if !words.trim().is_empty() {
                 said += 1;
@@ -319,16 +327,16 @@ impl<'a> Reader<'a> {
                 e.tool_input = Some(summed.into());
                 e.native_id.clone_from(&turn);
                 e.extra.insert("compaction".to_owned(), true.into());
-                e.parents = if self.pending.is_empty() { vec![prompt.to_owned()] } else { std::mem::take(&mut self.pending) };
+                e.parents =
+                    if self.pending.is_empty() { vec![prompt.to_owned()] } else { std::mem::take(&mut self.pending) };
                 self.pending = vec![e.event_id.clone()];
                 self.put(e, sink);
             }
         }
         // what belongs to no call that is surely known
         self.sub_agents(request, shown, sub_agents.rest(), sink);
-        let lost = (0..shown.calls.len()).filter(|i| {
-            shown.calls.get(*i).is_some_and(|c| c.by == By::Main) && !joined.call_of.contains_key(i)
-        });
+        let lost = (0..shown.calls.len())
+            .filter(|i| shown.calls.get(*i).is_some_and(|c| c.by == By::Main) && !joined.call_of.contains_key(i));
         for _ in lost {
             self.report.pass_over("shown call that is not surely one of the calls");
         }
@@ -407,7 +415,11 @@ impl<'a> Reader<'a> {
                 e.agent_id = Some(tool.sub_agent().unwrap_or("sub-agent").to_owned());
             }
         }
-        if shown.calls.iter().any(|c| matches!(c.by, By::SubAgent(i) if shown.calls.get(i).is_some_and(|s| s.tool.id() == tool.id()))) {
+        if shown
+            .calls
+            .iter()
+            .any(|c| matches!(c.by, By::SubAgent(i) if shown.calls.get(i).is_some_and(|s| s.tool.id() == tool.id())))
+        {
             e.extra.insert("spawned".to_owned(), tool.id().into());
         }
         self.chat.timing.tell(&mut e);
@@ -551,9 +563,14 @@ impl Response {
 pub(super) fn arguments(call: &Value) -> Option<Value> {
     match call.get("arguments")? {
         Value::String(s) if s.is_empty() => None,
-        Value::String(s) => Some(serde_json::from_str(s).unwrap_or_else(|_| s.as_str().into())),
+        Value::String(s) => Some(arguments_text(s)),
         other => Some(other.clone()),
     }
+}
+
+/// JSON in a string; what is none stays a string.
+pub(super) fn arguments_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
 fn thought_text(thinking: &Value) -> String {

@@ -55,10 +55,18 @@ struct SpanCall {
 /// What a log tells, in order.
 enum Told {
     Version(String),
-    Prompt { line: u64, span: Span, at: Option<i64>, words: String },
+    Prompt {
+        line: u64,
+        span: Span,
+        at: Option<i64>,
+        words: String,
+    },
     Turn(Box<Turn>),
     /// The log file of the sub-agent that the call with that span began.
-    Child { span: Span, file: String },
+    Child {
+        span: Span,
+        file: String,
+    },
 }
 
 /// Walks through a log and gives what it tells.
@@ -235,15 +243,21 @@ fn usage(attrs: &Value) -> Option<Usage> {
 
 /// Gives the calls that were run the ids that the response asked for them with: by tool and input, else by tool and order.
 fn joined(mut turn: Turn) -> Turn {
-    let keyed = |name: &str, input: Option<&Value>| format!("{name}\0{}", input.map(Value::to_string).unwrap_or_default());
+    let keyed =
+        |name: &str, input: Option<&Value>| format!("{name}\0{}", input.map(Value::to_string).unwrap_or_default());
     let asked: Vec<String> = turn.asked.iter().map(|(_, name, input)| keyed(name, input.as_ref())).collect();
     let run: Vec<String> = turn.calls.iter().map(|c| keyed(&c.name, c.fact.input.as_ref())).collect();
     let marks = |all: &[String]| -> Vec<usize> { all.iter().enumerate().map(|(i, _)| i).collect() };
     let pair = |calls: &[usize], others: &[usize], by_input: bool| -> Vec<Option<usize>> {
-        let left = |i: &usize| if by_input { run.get(*i).map(String::as_str) } else { turn.calls.get(*i).map(|c| c.name.as_str()) };
-        let right = |i: &usize| if by_input { asked.get(*i).map(String::as_str) } else { turn.asked.get(*i).map(|a| a.1.as_str()) };
+        let left = |i: &usize| {
+            if by_input { run.get(*i).map(String::as_str) } else { turn.calls.get(*i).map(|c| c.name.as_str()) }
+        };
+        let right = |i: &usize| {
+            if by_input { asked.get(*i).map(String::as_str) } else { turn.asked.get(*i).map(|a| a.1.as_str()) }
+        };
         let mark = |name: Option<&str>| -> String { name.unwrap_or_default().to_owned() };
-        let (l, r): (Vec<String>, Vec<String>) = (calls.iter().map(|i| mark(left(i))).collect(), others.iter().map(|i| mark(right(i))).collect());
+        let (l, r): (Vec<String>, Vec<String>) =
+            (calls.iter().map(|i| mark(left(i))).collect(), others.iter().map(|i| mark(right(i))).collect());
         fn of(names: &[String]) -> Vec<Mark<'_>> {
             names.iter().map(|name| Mark { id: "", name }).collect()
         }
@@ -282,6 +296,9 @@ pub(super) fn timing(files: &[std::path::PathBuf], timing: &mut Timing) -> std::
             children.insert(span, file);
         }
         Told::Turn(turn) => {
+            if let Some(usage) = turn.usage {
+                timing.spent(turn.asked.first().map(|(id, _, _)| id.as_str()), &turn.words, usage);
+            }
             for call in turn.calls {
                 let Some(id) = call.id else { continue };
                 if let Some(file) = children.remove(&call.span) {
@@ -474,8 +491,13 @@ impl Reader<'_> {
         }
         for call in turn.calls {
             let native = call.id.clone().unwrap_or_else(|| format!("{}:{}", call.span.0, call.span.1));
-            let mut e =
-                self.event(EventType::ToolCall, id::call(AGENT, self.session, &native), file, call.line, call.fact.started);
+            let mut e = self.event(
+                EventType::ToolCall,
+                id::call(AGENT, self.session, &native),
+                file,
+                call.line,
+                call.fact.started,
+            );
             e.tool_name = Some(call.name);
             e.tool_input = call.fact.input;
             e.tool_output = call.fact.output.map(Value::from);

@@ -1,7 +1,27 @@
-//! What VS Code keeps of Copilot's chats.
+//! What VS Code keeps of Copilot's chats: clients of 2025 and 2026, after their sources and published files.
+//!
+//! Below the user data folder (`~/.config/Code/User` and alike, [`places`]), for each workspace: `chatSessions/<id>.json`, since 1.109 a
+//! log of mutations `<id>.jsonl`; from the extension `GitHub.copilot-chat/transcripts/<id>.jsonl` and `debug-logs/<id>/*.jsonl`, where they
+//! are switched on. All of them are one transcript: the chat has the say, the others add times, tokens, endings and what the chat
+//! does not tell yet. Where the chat is not there (a remote server's side) they are read alone. Exported chats and
+//! `.chatreplay.json` are read where the user names them.
+//!
+//! # Ids
+//! - a call: [`crate::id::call`] of the shown part's id, which since 2026 is that of the model's stream without `__vscode-<n>`, as hooks,
+//!   transcripts and debug logs have it. Clients of 2025 gave parts ids of their own, and the rounds with the model's ids come only
+//!   when a request has ended: so the part's id, which is there from the beginning, names the event. `call_id` is always the model's.
+//! - a prompt: `prompt:<requestId>`; words and thoughts: `message:<requestId>:<n>`, `reasoning:<requestId>:<n>`, the n-th of the request.
+//! - what only a transcript or a debug log tells: after their own records.
+//!
+//! # What proves the parents
+//! A request holds its prompt and, in order, the rounds of the model with the calls of each and their results by id: each round saw
+//! the results of the one before. A sub-agent's calls name the call that began it (clients of 2025 only say that they are a
+//! sub-agent's: then it is the one begun last, unless two were begun together). Of a request that runs or was stopped only the shown parts
+//! are there: its events have the prompt as parent.
 
 mod align;
 mod chat;
+mod chat_replay;
 mod debug_log;
 mod parts;
 mod places;
@@ -41,6 +61,8 @@ enum Kind {
     Transcript,
     /// The extension's debug log.
     DebugLog,
+    /// An export of the extension's request log.
+    ChatReplay,
 }
 
 impl Kind {
@@ -57,7 +79,8 @@ impl Kind {
         }
         if log {
             let folder = path.parent().map(places::name).unwrap_or_default();
-            let of_extension = folder == "transcripts" && path.to_string_lossy().to_ascii_lowercase().contains("copilot-chat");
+            let of_extension =
+                folder == "transcripts" && path.to_string_lossy().to_ascii_lowercase().contains("copilot-chat");
             if folder == "debug-logs" || path.ancestors().nth(2).map(places::name).as_deref() == Some("debug-logs") {
                 return places::ends_with(path, "main.jsonl").then_some(Self::DebugLog);
             }
@@ -66,6 +89,9 @@ impl Kind {
                 return Some(Self::Transcript);
             }
             return (has("\"spanId\"") && has("\"sid\"") && has("\"attrs\"")).then_some(Self::DebugLog);
+        }
+        if places::ends_with(path, ".chatreplay.json") && has("\"logs\"") {
+            return Some(Self::ChatReplay);
         }
         let chat = has("\"requests\"") && (has("\"responderUsername\"") || has("\"requesterUsername\""));
         (places::ends_with(path, ".json") && head.starts_with(b"{") && chat).then_some(Self::Document)
@@ -102,7 +128,7 @@ pub(super) fn claim(path: &Path, head: &[u8]) -> Vec<Transcript> {
     let session = match kind {
         Kind::Transcript => Some(places::stem(path)),
         Kind::DebugLog => path.parent().map(places::name),
-        Kind::Document | Kind::Log => places::chat_id(path),
+        Kind::Document | Kind::Log | Kind::ChatReplay => places::chat_id(path),
     };
     let found = match &session {
         Some(id) => places::transcript(path, id),
@@ -126,7 +152,8 @@ pub(super) fn read(found: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report>
             transcript::read(open(path)?, &name, &session, places::cwd(path), None, beside, sink).with_context(shown)
         }
         Some(Kind::DebugLog) => {
-            let session = found.session_id.clone().unwrap_or_else(|| path.parent().map(places::name).unwrap_or_default());
+            let session =
+                found.session_id.clone().unwrap_or_else(|| path.parent().map(places::name).unwrap_or_default());
             let mut files = path.parent().map(places::debug_files).unwrap_or_default();
             if files.first() != Some(path) {
                 files = vec![path.clone()];
@@ -138,11 +165,14 @@ pub(super) fn read(found: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report>
             let chat = replay(open(path)?, &name, &mut report).with_context(shown)?;
             read_chat(found, &chat, report, sink)
         }
-        _ => {
+        kind => {
             let mut bytes = Vec::new();
             open(path)?.read_to_end(&mut bytes).with_context(shown)?;
             let mut report = Report::default();
             match document(&bytes) {
+                Ok(export) if kind == Some(Kind::ChatReplay) => {
+                    Ok(chat_replay::read(&export, &name, found.session_id.as_deref(), sink))
+                }
                 Ok(state) => {
                     drop(bytes);
                     read_chat(found, &Replayed::whole(state), report, sink)
@@ -171,9 +201,10 @@ fn read_chat(found: &Transcript, chat: &Replayed, report: Report, sink: Sink<'_>
     let companions = places::Companions::of(path, &session);
     let mut timing = Timing::default();
     // a companion that cannot be read adds nothing
-    let beside = companions.transcript.as_deref().filter(|t| {
-        open(t).is_ok_and(|reader| transcript::timing(reader, &mut timing).is_ok())
-    });
+    let beside = companions
+        .transcript
+        .as_deref()
+        .filter(|t| open(t).is_ok_and(|reader| transcript::timing(reader, &mut timing).is_ok()));
     let _ = debug_log::timing(&companions.debug, &mut timing);
     let cwd = places::cwd(path);
     let mut told = Told::default();
@@ -195,7 +226,7 @@ fn read_chat(found: &Transcript, chat: &Replayed, report: Report, sink: Sink<'_>
 /// request, else the file.
 fn session_of(path: &Path, known: Option<&str>, state: &Value) -> String {
     let said = known.or_else(|| text(state, "sessionId").filter(|id| !id.is_empty()));
-    let requests = || list(state, "requests").iter().map(|r| Request(r));
+    let requests = || list(state, "requests").iter().map(Request);
     let conversation = || requests().find_map(Request::conversation);
     let first = || requests().find_map(Request::id).map(|id| id.strip_prefix("request_").unwrap_or(id));
     said.or_else(conversation).or_else(first).map_or_else(|| places::stem(path), str::to_owned)

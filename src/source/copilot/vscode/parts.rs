@@ -161,7 +161,8 @@ impl<'a> Shown<'a> {
         }
         let mut main = self.calls.iter().enumerate().rev().filter(|(_, c)| c.by == By::Main);
         let Some((last, _)) = main.next() else { return By::SomeSubAgent };
-        let together = last.checked_sub(1).and_then(|i| self.calls.get(i)).is_some_and(|c| c.by == By::Main && spawns(c.name));
+        let together =
+            last.checked_sub(1).and_then(|i| self.calls.get(i)).is_some_and(|c| c.by == By::Main && spawns(c.name));
         match self.calls.get(last) {
             Some(c) if spawns(c.name) && !together => By::SubAgent(last),
             _ => By::SomeSubAgent,
@@ -230,7 +231,8 @@ fn only_fences(said: &str) -> bool {
 /// A file or symbol in the words: its name in backquotes, as the model wrote it.
 fn reference(part: &Value) -> String {
     let target = part.get("inlineReference");
-    let place = target.and_then(|t| path(t).or_else(|| path(t.get("uri")?)).or_else(|| path(t.get("location")?.get("uri")?)));
+    let place =
+        target.and_then(|t| path(t).or_else(|| path(t.get("uri")?)).or_else(|| path(t.get("location")?.get("uri")?)));
     let name = text(part, "name").or_else(|| text(target?, "name")).map(str::to_owned);
     let name = name.or_else(|| Some(place?.rsplit(['/', '\\']).next()?.to_owned()));
     name.map(|n| format!("`{n}`")).unwrap_or_default()

@@ -12,7 +12,8 @@ use crate::source::jsonl::document;
 use crate::source::{Env, Transcript};
 
 /// Products with a user data folder of their own.
-const PRODUCTS: [&str; 6] = ["Code", "Code - Insiders", "VSCodium", "VSCodium - Insiders", "Code - OSS", "Code - Exploration"];
+const PRODUCTS: [&str; 6] =
+    ["Code", "Code - Insiders", "VSCodium", "VSCodium - Insiders", "Code - OSS", "Code - Exploration"];
 
 /// Data folders of the servers that remote windows, containers and Codespaces run.
 const SERVERS: [&str; 5] =

@@ -198,8 +198,7 @@ mod tests {
 {"kind":3,"k":["t"]}
 {"kind":1,"k":["hasPendingEdits"],"v":false}"#,
         );
-        let wanted =
-            json!({"requests": [{"requestId": "a", "response": [1, 3], "result": {"ok": true}}], "hasPendingEdits": false});
+        let wanted = json!({"requests": [{"requestId": "a", "response": [1, 3], "result": {"ok": true}}], "hasPendingEdits": false});
         assert_eq!((log.state, report.bad_count, report.records), (wanted, 0, 6));
     }
 

@@ -48,7 +48,13 @@ fn rendered(root: &Value, out: &mut String) {
 
 /// How a call ended. `said` is the text that the model got, which is in English whatever the client's language; `ended` says
 /// that the request is over, `stopped` that the user stopped it.
-pub(super) fn status(tool: &str, part: Option<Tool<'_>>, said: Option<&str>, ended: bool, stopped: bool) -> (Option<Status>, Option<i64>) {
+pub(super) fn status(
+    tool: &str,
+    part: Option<Tool<'_>>,
+    said: Option<&str>,
+    ended: bool,
+    stopped: bool,
+) -> (Option<Status>, Option<i64>) {
     let exit = part.and_then(Tool::exit_code).or_else(|| said.and_then(|s| exit_code(tool, s)));
     let denied = part.is_some_and(Tool::denied);
     let status = match said.map(str::trim_start) {
@@ -72,8 +78,11 @@ pub(super) fn status(tool: &str, part: Option<Tool<'_>>, said: Option<&str>, end
 }
 
 fn is_failure(tool: &str, said: &str) -> bool {
-    let begins = ["ERROR while calling tool", "ERROR: Your input to the tool was invalid", "Applying patch failed with error"];
-    begins.iter().any(|b| said.starts_with(b)) || tool == "runTests" && failed_tests(said)
+    let begins =
+        ["ERROR while calling tool", "ERROR: Your input to the tool was invalid", "Applying patch failed with error"];
+    begins.iter().any(|b| said.starts_with(b))
+        || tool.starts_with("mcp_") && said.starts_with("Error calling tool")
+        || tool == "runTests" && failed_tests(said)
 }
 
 /// `<summary passed=45 failed=1 />`

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::align::{Mark, align};
-use crate::event::{Event, Status, time_from_ms};
+use crate::event::{Event, Status, Usage, time_from_ms};
 
 /// Facts about calls, by their ids.
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(super) struct Timing {
     /// What sub-agents ran, in order: tool and facts, by the call that began the sub-agent.
     pub(super) children: HashMap<String, Vec<(String, Fact)>>,
     calls: HashMap<String, Fact>,
+    /// Tokens of responses, by their first call, else by their words; none where two responses had the same words.
+    usage: HashMap<String, Option<Usage>>,
 }
 
 /// What is known of one call from elsewhere.
@@ -39,6 +42,17 @@ impl Timing {
         self.calls.entry(call.to_owned()).or_default()
     }
 
+    /// Takes note of the tokens of a response.
+    pub(super) fn spent(&mut self, first_call: Option<&str>, words: &str, usage: Usage) {
+        let known = self.usage.entry(response_key(first_call, words));
+        known.and_modify(|u| *u = None).or_insert(Some(usage));
+    }
+
+    /// The tokens of a response.
+    pub(super) fn usage(&self, first_call: Option<&str>, words: &str) -> Option<Usage> {
+        *self.usage.get(&response_key(first_call, words))?
+    }
+
     /// Gives what a sub-agent ran to the shown parts of it: their ids and tools, in order.
     pub(super) fn adopt(&mut self, begun_by: &str, parts: &[Mark<'_>]) {
         let Some(run) = self.children.remove(begun_by) else { return };
@@ -60,7 +74,8 @@ impl Timing {
         if e.tool_input.is_none() {
             e.tool_input.clone_from(&fact.input);
         }
-        if e.tool_output.is_none() {
+        // a list of places is what the client shows, not what the model got
+        if e.tool_output.as_ref().is_none_or(Value::is_array) && fact.output.is_some() {
             e.tool_output = fact.output.clone().map(Value::from);
         }
         match (fact.ok, e.status) {
@@ -69,4 +84,8 @@ impl Timing {
             _ => {}
         }
     }
+}
+
+fn response_key(first_call: Option<&str>, words: &str) -> String {
+    first_call.map_or_else(|| format!("words:{:016x}", xxh3_64(words.trim().as_bytes())), |c| format!("call:{c}"))
 }

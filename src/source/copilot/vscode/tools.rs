@@ -86,10 +86,9 @@ pub(in crate::source::copilot) fn action(event: &Event) -> Option<Action> {
             Some(path) => Action::Read { path, lines: None },
             None => Action::Other,
         },
-        "grep_search" | "semantic_search" => Action::Search {
-            pattern: text("query").unwrap_or_default(),
-            path: text("includePattern"),
-        },
+        "grep_search" | "semantic_search" => {
+            Action::Search { pattern: text("query").unwrap_or_default(), path: text("includePattern") }
+        }
         "search_workspace_symbols" | "list_code_usages" | "vscode_listCodeUsages" | "vscode_renameSymbol" => {
             let pattern = ["symbolName", "symbol", "query"].iter().find_map(|k| text(k));
             Action::Search { pattern: pattern.unwrap_or_default(), path: first(input, "filePaths").or_else(file) }
@@ -111,11 +110,19 @@ pub(in crate::source::copilot) fn action(event: &Event) -> Option<Action> {
             let words: Vec<&str> = ["runTests"].into_iter().chain(files).collect();
             Action::Run { command: words.join(" "), cwd: event.cwd.clone() }
         }
-        "get_terminal_output" | "kill_terminal" | "send_to_terminal" | "get_task_output" | "terminal_last_command"
+        "get_terminal_output"
+        | "kill_terminal"
+        | "send_to_terminal"
+        | "get_task_output"
+        | "terminal_last_command"
         | "terminal_selection" => Action::Poll { ids: text("id").or_else(|| text("terminalId")).into_iter().collect() },
         "manage_todo_list" => Action::Plan,
-        "ask_questions" | "vscode_askQuestions" | "vscode_reviewPlan" | "vscode_get_confirmation"
-        | "vscode_get_confirmation_with_options" | "vscode_get_terminal_confirmation" => Action::Ask,
+        "ask_questions"
+        | "vscode_askQuestions"
+        | "vscode_reviewPlan"
+        | "vscode_get_confirmation"
+        | "vscode_get_confirmation_with_options"
+        | "vscode_get_terminal_confirmation" => Action::Ask,
         _ if name.starts_with("runSubagent") || name.ends_with("_subagent") => {
             let prompt = ["prompt", "query", "details", "description"].iter().find_map(|k| text(k));
             Action::Spawn { prompt: prompt.unwrap_or_default() }
@@ -130,9 +137,20 @@ pub(in crate::source::copilot) fn action(event: &Event) -> Option<Action> {
         "skill" => Action::Skill { name: text("skill").or_else(|| text("name")).unwrap_or_default() },
         _ if name.starts_with("activate_") => Action::Skill { name: name.to_owned() },
         "memory" => memory(input, text("command").as_deref()),
-        "create_directory" | "create_new_jupyter_notebook" | "create_new_workspace" | "get_changed_files" | "get_errors"
-        | "get_project_setup_info" | "install_extension" | "resolve_memory_file_uri" | "run_notebook_cell" | "run_task"
-        | "run_vscode_command" | "session_store_sql" | "switch_agent" | "testFailure" => Action::Other,
+        "create_directory"
+        | "create_new_jupyter_notebook"
+        | "create_new_workspace"
+        | "get_changed_files"
+        | "get_errors"
+        | "get_project_setup_info"
+        | "install_extension"
+        | "resolve_memory_file_uri"
+        | "run_notebook_cell"
+        | "run_task"
+        | "run_vscode_command"
+        | "session_store_sql"
+        | "switch_agent"
+        | "testFailure" => Action::Other,
         _ => return None,
     })
 }
@@ -235,7 +253,8 @@ fn recorded(event: &Event) -> Vec<FileEdit> {
                 before: text(h, "before"),
                 after: text(h, "after"),
             });
-            let change = if f.get("change").and_then(Value::as_str) == Some("add") { Change::Write } else { Change::Edit };
+            let change =
+                if f.get("change").and_then(Value::as_str) == Some("add") { Change::Write } else { Change::Edit };
             FileEdit { path: text(f, "path"), change, hunks: hunks.collect(), moved_to: None }
         })
         .collect()

@@ -232,7 +232,8 @@ impl Reader<'_> {
             self.pending = vec![known];
             return;
         }
-        let mut e = self.event(EventType::UserInput, id::event_id(AGENT, self.session, &format!("prompt:{id}")), record);
+        let mut e =
+            self.event(EventType::UserInput, id::event_id(AGENT, self.session, &format!("prompt:{id}")), record);
         e.tool_input = Some(words.into());
         e.native_id = Some(id.to_owned());
         let attached = list(data, "attachments");

@@ -298,7 +298,8 @@ impl<'a> Tool<'a> {
             details => {
                 let output = details.get("output")?;
                 let all: Vec<&str> = output.as_array()?.iter().filter_map(|o| text(o, "value")).collect();
-                let texts = output.as_array()?.iter().filter(|o| o.get("isText").and_then(Value::as_bool) != Some(false));
+                let texts =
+                    output.as_array()?.iter().filter(|o| o.get("isText").and_then(Value::as_bool) != Some(false));
                 let texts: Vec<&str> = texts.filter_map(|o| text(o, "value")).collect();
                 // pictures are base64: what is left of them is nothing to read
                 (!all.is_empty()).then(|| texts.join("\n").into())
