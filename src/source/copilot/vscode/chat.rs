@@ -17,6 +17,9 @@ use crate::event::{Event, EventType, Origin, Status, Usage, time_from_ms};
 use crate::id;
 use crate::source::{Report, Sink, first_line};
 
+/// Most bytes that are looked through for the places of one call.
+const MOST_LOOKED_AT: usize = 64 << 20;
+
 /// A chat's state with what the user took back.
 pub(super) struct Chat<'a> {
     /// The session.
@@ -237,7 +240,7 @@ impl<'a> Reader<'a> {
                 }
                 Piece::Call(i) => {
                     let Some(call) = shown.calls.get(*i) else { continue };
-                    let mut e = self.shown_call(request, call, shown);
+                    let mut e = self.shown_call(request, *i, call, shown);
                     e.status = e.status.filter(|s| *s != Status::Running || n > last_words);
                     e
                 }
@@ -265,9 +268,12 @@ impl<'a> Reader<'a> {
         let summary = request.summary();
         let (mut said, mut thought, mut n) = (0, 0, 0);
         let mut sub_agents = SubAgents::of(shown);
-        for round in request.rounds() {
+        let last = request.rounds().len();
+        for (at, round) in request.rounds().iter().enumerate() {
             let turn = text(round, "id").map(str::to_owned);
-            let started = number(round, "timestamp");
+            // the last words come when all is done
+            let done = (at + 1 == last && list(round, "toolCalls").is_empty()).then(|| request.completed()).flatten();
+            let started = number(round, "timestamp").or(done);
             let words = text(round, "response").unwrap_or_default();
             let asked = list(round, "toolCalls").first().and_then(|c| text(c, "id"));
             let usage = usage(round).or_else(|| self.chat.timing.usage(asked.map(plain_id), words));
@@ -346,8 +352,9 @@ impl<'a> Reader<'a> {
     }
 
     fn sub_agents(&mut self, request: Request<'a>, shown: &Shown<'a>, calls: Vec<usize>, sink: Sink<'_>) {
-        for call in calls.into_iter().filter_map(|i| shown.calls.get(i)) {
-            let e = self.shown_call(request, call, shown);
+        for at in calls {
+            let Some(call) = shown.calls.get(at) else { continue };
+            let e = self.shown_call(request, at, call, shown);
             self.put(e, sink);
         }
     }
@@ -390,7 +397,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A call of which only the part is recorded.
-    fn shown_call(&self, request: Request<'a>, call: &Call<'a>, shown: &Shown<'a>) -> Event {
+    fn shown_call(&self, request: Request<'a>, at: usize, call: &Call<'a>, shown: &Shown<'a>) -> Event {
         let tool = call.tool;
         let mut e = self.event(EventType::ToolCall, id::call(AGENT, self.chat.session, tool.id()), None);
         e.tool_name = Some(call.name.to_owned());
@@ -415,11 +422,7 @@ impl<'a> Reader<'a> {
                 e.agent_id = Some(tool.sub_agent().unwrap_or("sub-agent").to_owned());
             }
         }
-        if shown
-            .calls
-            .iter()
-            .any(|c| matches!(c.by, By::SubAgent(i) if shown.calls.get(i).is_some_and(|s| s.tool.id() == tool.id())))
-        {
+        if shown.begun.contains(&at) {
             e.extra.insert("spawned".to_owned(), tool.id().into());
         }
         self.chat.timing.tell(&mut e);
@@ -664,6 +667,10 @@ fn edits_of(groups: &[Value]) -> impl Iterator<Item = (u64, u64, &str)> {
 fn located(hunks: &[Hunk], groups: &[Value]) -> Option<Vec<Value>> {
     let mut edits = edits_of(groups);
     let (Some((first, _, new)), None) = (edits.next(), edits.next()) else { return None };
+    // each place is looked for in the whole text
+    if hunks.len().saturating_mul(new.len()) > MOST_LOOKED_AT {
+        return None;
+    }
     // of several places, those above move the ones below
     let mut moved = 0i64;
     let mut out = Vec::with_capacity(hunks.len());

@@ -5,7 +5,7 @@
 //! that the response asked for; then one `tool_call` for each, below the same span, without the call's id. Span ids repeat after a
 //! restart of the client: `rIdx` numbers its runs. Long texts are cut at 5,000 characters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -266,7 +266,7 @@ fn joined(mut turn: Turn) -> Turn {
     let (all_run, all_asked) = (marks(&run), marks(&asked));
     let mut found = pair(&all_run, &all_asked, true);
     if found.iter().any(Option::is_none) {
-        let taken: Vec<usize> = found.iter().flatten().copied().collect();
+        let taken: HashSet<usize> = found.iter().flatten().copied().collect();
         let left: Vec<usize> = all_run.iter().copied().filter(|i| found.get(*i).is_some_and(Option::is_none)).collect();
         let right: Vec<usize> = all_asked.iter().copied().filter(|i| !taken.contains(i)).collect();
         for (i, at) in left.iter().zip(pair(&left, &right, false)) {

@@ -69,6 +69,9 @@ impl Kind {
     /// Told by the folder, else by the first bytes.
     fn of(path: &Path, head: &[u8]) -> Option<Self> {
         let log = places::ends_with(path, ".jsonl");
+        if places::name(path) == "events.jsonl" {
+            return None;
+        }
         if places::chat_id(path).is_some() {
             return Some(if log { Self::Log } else { Self::Document });
         }
@@ -84,7 +87,8 @@ impl Kind {
             if folder == "debug-logs" || path.ancestors().nth(2).map(places::name).as_deref() == Some("debug-logs") {
                 return places::ends_with(path, "main.jsonl").then_some(Self::DebugLog);
             }
-            let said = has("\"session.start\"") && has("\"copilot-agent\"");
+            // Copilot CLI's have the same producer, but no version of VS Code
+            let said = has("\"session.start\"") && has("\"vscodeVersion\"");
             if of_extension || said {
                 return Some(Self::Transcript);
             }
@@ -109,7 +113,7 @@ fn head(path: &Path) -> Vec<u8> {
 
 /// Whether this reader is the one for a file.
 pub(super) fn owns(path: &Path) -> bool {
-    !places::ends_with(path, "events.jsonl") && Kind::of(path, &head(path)).is_some()
+    Kind::of(path, &head(path)).is_some()
 }
 
 pub(super) fn roots(env: &Env) -> Vec<PathBuf> {

@@ -1,6 +1,6 @@
 //! The parts of a response, in the order in which VS Code shows them: words, thoughts, calls and the edits that came of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -87,6 +87,10 @@ pub(super) struct Edited<'a> {
 pub(super) struct Shown<'a> {
     pub(super) pieces: Vec<Piece>,
     pub(super) calls: Vec<Call<'a>>,
+    /// Calls that began a sub-agent.
+    pub(super) begun: HashSet<usize>,
+    /// The last two calls of the agent itself.
+    last: (Option<usize>, Option<usize>),
     /// Changes, with the calls that could have made them.
     groups: Vec<(Vec<usize>, Edited<'a>)>,
 }
@@ -121,6 +125,13 @@ pub(super) fn shown<'a>(parts: &'a [Value], report: &mut Report) -> Shown<'a> {
                 }
                 let by = s.made_by(tool, &by_id);
                 by_id.insert(tool.id(), s.calls.len());
+                match by {
+                    By::Main => s.last = (s.last.1, Some(s.calls.len())),
+                    By::SubAgent(begun_by) => {
+                        s.begun.insert(begun_by);
+                    }
+                    By::SomeSubAgent => {}
+                }
                 s.pieces.push(Piece::Call(s.calls.len()));
                 s.calls.push(Call { tool, name: model_name(tool.tool()), by, edits: Vec::new() });
             }
@@ -159,14 +170,10 @@ impl<'a> Shown<'a> {
         if !tool.of_some_sub_agent() {
             return By::Main;
         }
-        let mut main = self.calls.iter().enumerate().rev().filter(|(_, c)| c.by == By::Main);
-        let Some((last, _)) = main.next() else { return By::SomeSubAgent };
-        let together =
-            last.checked_sub(1).and_then(|i| self.calls.get(i)).is_some_and(|c| c.by == By::Main && spawns(c.name));
-        match self.calls.get(last) {
-            Some(c) if spawns(c.name) && !together => By::SubAgent(last),
-            _ => By::SomeSubAgent,
-        }
+        let (before, Some(last)) = self.last else { return By::SomeSubAgent };
+        let began = |i: usize| self.calls.get(i).is_some_and(|c| spawns(c.name));
+        let together = before.is_some_and(|b| b + 1 == last && began(b));
+        if began(last) && !together { By::SubAgent(last) } else { By::SomeSubAgent }
     }
 
     /// Keeps the changes of a file with the calls that could have made them: those since the agent said something.
@@ -174,10 +181,10 @@ impl<'a> Shown<'a> {
         let Some(path) = part.get("uri").and_then(path) else { return };
         let owner = text(part, "subAgentInvocationId").map(plain_id);
         let owner = owner.map(|id| by_id.get(id).map_or(By::SomeSubAgent, |i| By::SubAgent(*i)));
-        let since = self.pieces.iter().rev().take_while(|p| matches!(p, Piece::Call(_))).count();
+        // of many calls in a row the last ones are near enough
+        let since = self.pieces.iter().rev().take(64).take_while(|p| matches!(p, Piece::Call(_))).count();
         let able = self.calls.iter().enumerate().skip(self.calls.len().saturating_sub(since));
         let able = able.filter(|(_, c)| edits_files(c.name) && owner.is_none_or(|o| o == c.by)).map(|(i, _)| i);
-        // of many calls in a row the last ones are near enough
         let mut able: Vec<usize> = able.rev().take(16).collect();
         able.reverse();
         self.groups.push((able, Edited { path, edits: list(part, "edits") }));

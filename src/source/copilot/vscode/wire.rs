@@ -137,6 +137,13 @@ impl<'a> Request<'a> {
         Some((text(details, "code").unwrap_or("error"), text(details, "message")?))
     }
 
+    /// When the response was whole, in milliseconds.
+    pub(super) fn completed(self) -> Option<i64> {
+        let state = self.0.get("modelState").and_then(|s| number(s, "completedAt"));
+        let took = || number(self.result()?.get("timings")?, "totalElapsed");
+        state.or_else(|| self.sent()?.checked_add(took()?))
+    }
+
     /// The user stopped it.
     pub(super) fn cancelled(self) -> bool {
         self.state() == Some(2) || self.0.get("isCanceled").and_then(Value::as_bool) == Some(true)
@@ -267,11 +274,7 @@ impl<'a> Tool<'a> {
         let mut input = serde_json::Map::new();
         let key = if self.tool() == "copilot_listDirectory" { "path" } else { "filePath" };
         input.insert(key.to_owned(), path(uri)?.into());
-        let lines = text(uri, "fragment").and_then(|f| f.split_once('-'));
-        if let Some((first, last)) = lines.and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?))) {
-            input.insert("startLine".to_owned(), first.into());
-            input.insert("endLine".to_owned(), last.into());
-        }
+        // the fragment is no range of lines: `#1-1` stands for lines 1 to 31 (0.34)
         Some(Value::Object(input))
     }
 
