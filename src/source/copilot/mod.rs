@@ -58,6 +58,8 @@ impl Source for Copilot {
     }
 
     fn action(&self, event: &Event) -> Action {
-        tools::action(event).or_else(|| vscode::tools::action(event)).unwrap_or_default()
+        // both have an `apply_patch`; VS Code tells the changes of some calls without their input
+        let own = tools::action(event).filter(|a| !matches!(a, Action::Edit(files) if files.is_empty()));
+        own.or_else(|| vscode::tools::action(event)).unwrap_or_default()
     }
 }

@@ -27,6 +27,7 @@ mod parts;
 mod places;
 mod replay;
 mod result;
+mod slim;
 mod timing;
 pub(super) mod tools;
 mod transcript;
@@ -43,6 +44,7 @@ use crate::source::jsonl::document;
 use crate::source::{Env, Report, Sink, Transcript};
 use chat::Chat;
 use replay::{Replayed, replay};
+use slim::Slim;
 use timing::Timing;
 use transcript::Told;
 use wire::{Request, list, text};
@@ -173,7 +175,7 @@ pub(super) fn read(found: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report>
             let mut bytes = Vec::new();
             open(path)?.read_to_end(&mut bytes).with_context(shown)?;
             let mut report = Report::default();
-            match document(&bytes) {
+            match document(&bytes).map(|Slim(state)| state) {
                 Ok(export) if kind == Some(Kind::ChatReplay) => {
                     Ok(chat_replay::read(&export, &name, found.session_id.as_deref(), sink))
                 }

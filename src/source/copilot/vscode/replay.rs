@@ -8,6 +8,7 @@ use std::io::BufRead;
 
 use serde_json::Value;
 
+use super::slim::Slim;
 use crate::source::Report;
 use crate::source::jsonl::{Lines, records};
 
@@ -35,9 +36,9 @@ pub(super) fn replay(reader: impl BufRead, file: &str, report: &mut Report) -> s
             report.bad(file, number, "line too long");
             continue;
         };
-        match records::<Value>(bytes, &mut scratch) {
+        match records::<Slim>(bytes, &mut scratch) {
             Ok(entries) => {
-                for entry in entries {
+                for Slim(entry) in entries {
                     if let Err(reason) = log.apply(entry, report) {
                         report.bad(file, number, reason);
                     }

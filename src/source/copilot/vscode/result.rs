@@ -5,16 +5,14 @@ use serde_json::Value;
 use super::wire::{Tool, list, text};
 use crate::event::Status;
 
-/// Deepest nesting of a rendered prompt that is followed; the client's own is below 20.
-const MOST_NODES: usize = 1 << 20;
-
 /// The text of a result: of its parts one after the other; a picture is named by its type.
 pub(super) fn result_text(result: &Value) -> String {
     let mut out = String::new();
     for part in list(result, "content") {
         match part.get("value") {
             Some(Value::String(s)) => out.push_str(s),
-            Some(value) => rendered(value.get("node").unwrap_or(value), &mut out),
+            // a rendered prompt, read as its text
+            Some(value) => out.push_str(text(value, "node").unwrap_or_default()),
             None => {
                 if let Some(kind) = text(part, "mimeType") {
                     out.push_str(&format!("[{kind}]"));
@@ -23,27 +21,6 @@ pub(super) fn result_text(result: &Value) -> String {
         }
     }
     out
-}
-
-/// The text of a tree of prompt elements: nodes of type 1 have children, those of type 2 text. A line break before a text is
-/// one where a line is open.
-fn rendered(root: &Value, out: &mut String) {
-    let mut todo = vec![root];
-    let mut seen = 0;
-    while let Some(node) = todo.pop() {
-        seen += 1;
-        if seen > MOST_NODES {
-            return;
-        }
-        if let Some(words) = text(node, "text") {
-            let breaks = node.get("lineBreakBefore").and_then(Value::as_bool) == Some(true);
-            if breaks && !out.is_empty() && !out.ends_with('\n') {
-                out.push('\n');
-            }
-            out.push_str(words);
-        }
-        todo.extend(list(node, "children").iter().rev());
-    }
 }
 
 /// How a call ended. `said` is the text that the model got, which is in English whatever the client's language; `ended` says
@@ -103,6 +80,7 @@ fn exit_code(tool: &str, said: &str) -> Option<i64> {
 mod tests {
     use serde_json::json;
 
+    use super::super::slim::Slim;
     use super::*;
 
     #[test]
@@ -113,8 +91,13 @@ mod tests {
             {"type": 1, "children": [node("fn a() {}\n", true), node("fn b() {}", true)]},
             node("```", true),
         ]});
-        let result = json!({"content": [{"$mid": 23, "value": {"node": tree}}, {"$mid": 21, "value": "!"}, {"$mid": 24, "mimeType": "image/png", "data": {}}]});
-        assert_eq!(result_text(&result), "```rs\nfn a() {}\nfn b() {}\n```![image/png]");
+        let results = json!({"toolCallResults": {"id": {"content": [
+            {"$mid": 23, "value": {"node": tree}},
+            {"$mid": 21, "value": "!"},
+            {"$mid": 24, "mimeType": "image/png", "data": {}},
+        ]}}});
+        let Slim(results) = serde_json::from_value(results).unwrap();
+        assert_eq!(result_text(&results["toolCallResults"]["id"]), "```rs\nfn a() {}\nfn b() {}\n```![image/png]");
     }
 
     #[test]
