@@ -1,5 +1,7 @@
 //! `causetrace sessions`.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Local, TimeDelta, Utc};
 
 use super::catalog::Catalog;
@@ -45,7 +47,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     } else if rows.is_empty() {
         ctx.out.line("no sessions found; `causetrace doctor` shows where it looked");
     } else {
-        for line in table(ctx, &rows) {
+        for line in table(ctx, &below_parents(&rows)) {
             ctx.out.line(line);
         }
     }
@@ -75,43 +77,72 @@ fn parse_since(text: &str, now: DateTime<Utc>) -> anyhow::Result<DateTime<Utc>> 
     now.checked_sub_signed(age).ok_or_else(|| wrong().into())
 }
 
+/// The sessions with those that each spawned right below it, and how deep each stands. One whose parent is not among them
+/// stands by itself.
+fn below_parents<'a>(rows: &[&'a Summary]) -> Vec<(&'a Summary, usize)> {
+    let ids: HashSet<&str> = rows.iter().map(|s| s.session_id.as_str()).collect();
+    let parent = |s: &'a Summary| s.parent_session_id.as_deref().filter(|p| ids.contains(p) && *p != s.session_id);
+    let mut spawned: HashMap<&str, Vec<&Summary>> = HashMap::new();
+    for s in rows {
+        if let Some(p) = parent(s) {
+            spawned.entry(p).or_default().push(s);
+        }
+    }
+    let mut out = Vec::with_capacity(rows.len());
+    let mut todo: Vec<(&Summary, usize)> = rows.iter().rev().filter(|s| parent(s).is_none()).map(|s| (*s, 0)).collect();
+    while let Some((s, depth)) = todo.pop() {
+        out.push((s, depth));
+        // taken out, so that nothing is listed twice
+        let children = spawned.remove(s.session_id.as_str()).unwrap_or_default();
+        todo.extend(children.into_iter().rev().map(|c| (c, depth + 1)));
+    }
+    // damaged records may name each other as parents
+    out.extend(rows.iter().filter(|s| parent(s).is_some_and(|p| spawned.contains_key(p))).map(|s| (*s, 0)));
+    out
+}
+
 /// The rows as an aligned table that fits the width.
-fn table(ctx: &Context, rows: &[&Summary]) -> Vec<String> {
+fn table(ctx: &Context, rows: &[(&Summary, usize)]) -> Vec<String> {
     let term = ctx.out.term;
-    let ids = unique_prefixes(rows);
+    let ids = unique_prefixes(&rows.iter().map(|(s, _)| *s).collect::<Vec<_>>());
     let wide = term.width >= 110;
-    let agent_width = rows.iter().map(|s| s.agent.len()).max().unwrap_or(5).max(5);
+    let agent_width = rows.iter().map(|(s, _)| s.agent.len()).max().unwrap_or(5).max(5);
     let id_width = ids.iter().map(String::len).max().unwrap_or(8);
-    let dir_width = if wide { (term.width / 5).min(36) } else { 14 };
-    let fixed = id_width + 2 + agent_width + 2 + 12 + 2 + 6 + 2 + 5 + 2 + 4 + 2 + dir_width + 2;
+    let dir_width = if wide { (term.width / 5).min(36) } else { 12 };
+    // a narrow terminal has no room for the time that a session took
+    let took_width = if wide { 8 } else { 0 };
+    let fixed = id_width + 2 + agent_width + 2 + 12 + took_width + 2 + 5 + 2 + 4 + 2 + dir_width + 2;
     let title_width = term.width.saturating_sub(fixed).max(10);
     let head = format!(
-        "{:id_width$}  {:agent_width$}  {:12}  {:>6}  {:>5}  {:>4}  {}  title",
+        "{:id_width$}  {:agent_width$}  {:12}{:>took_width$}  {:>5}  {:>4}  {}  title",
         "session",
         "agent",
         "last active",
-        "took",
+        if wide { "took" } else { "" },
         "calls",
         "fail",
         text::pad("directory", dir_width)
     );
     let mut lines = vec![term.paint(Tone::Dim, &text::cut(&head, term.width))];
-    for (s, id) in rows.iter().zip(&ids) {
-        let took = s.started.zip(s.ended).map(|(a, b)| super::duration((b - a).num_milliseconds()));
+    for ((s, depth), id) in rows.iter().zip(&ids) {
+        let took = s.started.zip(s.ended).filter(|_| wide).map(|(a, b)| super::duration((b - a).num_milliseconds()));
         let dir = s.cwd.as_deref().map(|d| super::home_relative(ctx, d)).unwrap_or_default();
+        // where there is little room, the folder's own name says most
+        let dir = if wide { dir.as_str() } else { dir.rsplit(['/', '\\']).find(|d| !d.is_empty()).unwrap_or(&dir) };
         let failed = if s.failures == 0 { String::new() } else { s.failures.to_string() };
-        let title = text::one_line(s.title.as_deref().unwrap_or(""), title_width.saturating_sub(2));
-        let nested = if s.parent_session_id.is_some() { "└ " } else { "" };
+        let nested = if *depth > 0 { "  ".repeat((depth - 1).min(4)) + "└ " } else { String::new() };
+        let title =
+            text::one_line(s.title.as_deref().unwrap_or(""), title_width.saturating_sub(text::columns(&nested)));
         lines.push(
             format!(
-                "{}  {:agent_width$}  {:12}  {:>6}  {:>5}  {}  {}  {nested}{}",
+                "{}  {:agent_width$}  {:12}{:>took_width$}  {:>5}  {}  {}  {nested}{}",
                 term.paint(Tone::Number, &text::pad(&text::clean(id), id_width)),
                 text::clean(&s.agent),
                 s.ended.map(|t| super::when(t, ctx.now)).unwrap_or_default(),
                 took.unwrap_or_default(),
                 s.calls,
                 term.paint(Tone::Bad, &format!("{failed:>4}")),
-                term.paint(Tone::Path, &text::pad(&text::cut_path(&text::clean(&dir), dir_width), dir_width)),
+                term.paint(Tone::Path, &text::pad(&text::cut_path(&text::clean(dir), dir_width), dir_width)),
                 title
             )
             .trim_end()
@@ -139,6 +170,26 @@ fn unique_prefixes(rows: &[&Summary]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spawned_sessions_stand_below_their_parents() {
+        let row = |id: &str, parent: Option<&str>| Summary {
+            session_id: id.into(),
+            parent_session_id: parent.map(str::to_owned),
+            ..Summary::default()
+        };
+        let all = [
+            row("c", Some("b")),
+            row("x", Some("gone")),
+            row("a", None),
+            row("b", Some("a")),
+            row("p", Some("q")),
+            row("q", Some("p")),
+        ];
+        let rows = below_parents(&all.iter().collect::<Vec<_>>());
+        let said: Vec<_> = rows.iter().map(|(s, depth)| (s.session_id.as_str(), *depth)).collect();
+        assert_eq!(said, [("x", 0), ("a", 0), ("b", 1), ("c", 2), ("p", 0), ("q", 0)]);
+    }
 
     #[test]
     fn since_takes_dates_and_ages() {
