@@ -100,3 +100,17 @@ pub struct Hunk {
     /// Text after: added lines with the same context. Empty for a removal.
     pub after: String,
 }
+
+impl FileEdit {
+    /// Lines added and removed; the context that the call gives around them does not count.
+    pub fn lines(&self) -> (usize, usize) {
+        let count = |h: &Hunk| {
+            let (before, after): (Vec<_>, Vec<_>) = (h.before.lines().collect(), h.after.lines().collect());
+            let head = before.iter().zip(&after).take_while(|(x, y)| x == y).count();
+            let rest = before.len().min(after.len()) - head;
+            let tail = before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(x, y)| x == y).count();
+            (after.len() - head - tail, before.len() - head - tail)
+        };
+        self.hunks.iter().map(count).fold((0, 0), |(a, r), (added, removed)| (a + added, r + removed))
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::{event_selector, view};
-use crate::query::impact::{Effect, impact};
+use crate::query::impact::{Effect, changed, impact};
 use crate::render::{Tone, detail};
 
 /// What followed from an event: calls, edits, commits and answers that rest on it
@@ -32,14 +32,16 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
             .iter()
             .map(|a| json!({"number": a.event + 1, "effect": a.effect, "only_through": a.only_through, "event": events[a.event]}))
             .collect();
-        ctx.out.json(&json!({"event": events[i], "affected": rows}))?;
+        let (files, added, removed) = changed(&graph, &affected);
+        let changed = json!({"files": files, "lines_added": added, "lines_removed": removed});
+        ctx.out.json(&json!({"event": events[i], "affected": rows, "changed": changed}))?;
         return Ok(0);
     }
     let term = ctx.out.term;
     ctx.out.line(detail::title(&term, &graph, i));
     ctx.out.line("");
     let count = |e: Effect| affected.iter().filter(|a| a.effect == e).count();
-    let only = affected.iter().filter(|a| a.only_through).count();
+    let only = affected.iter().filter(|a| a.only_through && a.effect != Effect::Other).count();
     for a in affected.iter().filter(|a| a.effect != Effect::Other) {
         let mark = if a.only_through { term.paint(Tone::Warn, "!") } else { " ".to_owned() };
         ctx.out.line(format!("{mark} {}", detail::title(&term, &graph, a.event)));
@@ -49,9 +51,17 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     ctx.out.line("");
+    let (files, added, removed) = changed(&graph, &affected);
+    let edits = match files {
+        0 => "0 edits".to_owned(),
+        n => format!(
+            "{} (+{added} −{removed} in {})",
+            super::count(count(Effect::Edit), "edit"),
+            super::count(n, "file")
+        ),
+    };
     let text = format!(
-        "{}, {}, {}, {} rest on it; {only} of all on nothing else (!)",
-        super::count(count(Effect::Edit), "edit"),
+        "{edits}, {}, {}, {} rest on it; {only} of all on nothing else (!)",
         super::count(count(Effect::Commit), "commit"),
         super::count(count(Effect::Answer), "answer"),
         super::count(count(Effect::Call), "other call"),

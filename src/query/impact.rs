@@ -49,6 +49,22 @@ pub fn impact(graph: &Graph, event: usize) -> Vec<Affected> {
     out
 }
 
+/// Files that the edits among these changed, and the lines that they added and removed in all.
+pub fn changed(graph: &Graph, affected: &[Affected]) -> (usize, usize, usize) {
+    let edits = affected.iter().filter_map(|a| match &graph.actions[a.event] {
+        Action::Edit(files) if a.effect == Effect::Edit => Some(files),
+        _ => None,
+    });
+    let mut paths = std::collections::HashSet::new();
+    let mut lines = (0, 0);
+    for f in edits.flatten() {
+        paths.insert(f.path.as_str());
+        let (added, removed) = f.lines();
+        lines = (lines.0 + added, lines.1 + removed);
+    }
+    (paths.len(), lines.0, lines.1)
+}
+
 /// What an event is.
 pub fn effect(graph: &Graph, i: usize) -> Effect {
     let e = &graph.events[i];

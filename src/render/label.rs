@@ -143,16 +143,11 @@ fn edits(files: &[FileEdit], cwd: Option<&str>) -> String {
     for f in files.iter().take(3) {
         let path = relative(&f.path, cwd);
         let moved = f.moved_to.as_deref().map(|m| format!(" → {}", relative(m, cwd))).unwrap_or_default();
-        let count =
-            |side: fn(&crate::action::Hunk) -> &str| f.hunks.iter().map(|h| side(h).lines().count()).sum::<usize>();
-        let (before, after) = (count(|h| &h.before), count(|h| &h.after));
+        let (added, removed) = f.lines();
         let size = match f.change {
             Change::Delete => " deleted".to_owned(),
-            Change::Write => format!(" {after} lines"),
-            Change::Edit => {
-                let same: usize = f.hunks.iter().map(|h| common_lines(&h.before, &h.after)).sum();
-                format!(" +{} −{}", after.saturating_sub(same), before.saturating_sub(same))
-            }
+            Change::Write => format!(" {added} lines"),
+            Change::Edit => format!(" +{added} −{removed}"),
         };
         out.push(format!("{path}{moved}{size}"));
     }
@@ -160,15 +155,6 @@ fn edits(files: &[FileEdit], cwd: Option<&str>) -> String {
         out.push(format!("and {} more files", files.len() - 3));
     }
     out.join(", ")
-}
-
-/// Lines that both sides of a hunk begin or end with: its context.
-fn common_lines(before: &str, after: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
-    let head = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let rest = a.len().min(b.len()) - head;
-    let tail = a.iter().rev().zip(b.iter().rev()).take(rest).take_while(|(x, y)| x == y).count();
-    head + tail
 }
 
 /// The inputs of a call that says nothing else about itself: its strings and numbers, names first where there are several.
