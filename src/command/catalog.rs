@@ -143,7 +143,7 @@ impl Catalog {
     }
 
     /// The session that `selector` names: an id, a unique prefix of one, `latest`, `@N`, or the path of an agent's file; none
-    /// names the newest session of the current directory, else the newest of all.
+    /// names the newest session of the current directory, else of its repository, else the newest of all.
     ///
     /// # Errors
     /// There is none, or more than one.
@@ -185,12 +185,20 @@ impl Catalog {
         id
     }
 
-    /// The newest session whose working directory is the current one; says which other agent was at work there.
+    /// The newest session whose working directory is the current one, else one of the same repository; says which other agent
+    /// was at work there.
     fn newest_here(&self, ctx: &Context, all: &[Candidate]) -> String {
         let here = ctx.env.cwd.as_path();
         let is_here = |c: &&Candidate| self.cwd(&c.id).is_some_and(|d| Path::new(&d) == here);
+        // an agent may have been started elsewhere in the same repository
+        let root = here.ancestors().find(|d| d.join(".git").exists());
+        let is_near =
+            |c: &&Candidate| root.is_some_and(|r| self.cwd(&c.id).is_some_and(|d| Path::new(&d).starts_with(r)));
         let mut mine = all.iter().filter(is_here);
         let Some(first) = mine.next() else {
+            if let Some(near) = all.iter().find(is_near) {
+                return near.id.clone();
+            }
             let newest = &all[0];
             ctx.out.note(&format!(
                 "no session of this directory; showing the newest of all, {} of {}",

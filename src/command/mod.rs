@@ -47,7 +47,7 @@ pub use failure::Failure;
 #[command(name = "causetrace", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 SESSION is an id or a unique prefix of one, `latest`, `@2` (the second newest), or the path of an agent's own file; left \
-out, it is the newest session of the current directory, else the newest of all.
+out, it is the newest session of the current directory, else of its repository, else the newest of all.
 EVENT is the number that a view shows (`12`; `SESSION#12` for another session) or a unique prefix of its id.
 Exit codes: 0 success, 1 what was asked for does not exist or a check failed, 2 wrong usage.")]
 pub struct Cli {

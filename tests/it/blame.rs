@@ -54,18 +54,23 @@ impl Machine {
         Session { id, day, cwd: self.repo(), lines: Vec::new() }
     }
 
-    /// Runs the program in the repository; the paths of this machine and ids of commits are replaced.
-    fn run(&self, args: &[&str]) -> String {
-        let out = Command::new(env!("CARGO_BIN_EXE_causetrace"))
+    /// The program in the repository.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_causetrace"));
+        command
             .args(args)
             .current_dir(self.repo())
             .env_clear()
             .env("HOME", self.dir.path())
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("TZ", "UTC")
-            .env("COLUMNS", "100")
-            .output()
-            .unwrap();
+            .env("COLUMNS", "100");
+        command
+    }
+
+    /// Runs it; the path of this machine is replaced.
+    fn run(&self, args: &[&str]) -> String {
+        let out = self.command(args).output().unwrap();
         let mut text = String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap();
         if !out.status.success() {
             text.push_str(&format!("[exit {}]\n", out.status.code().unwrap()));
@@ -259,6 +264,18 @@ fn an_id_that_blame_shows_is_taken_by_all_commands() {
     assert!(m.run(&["tree"]).contains("hello"));
     let shown = m.run(&["show", &id[..8]]);
     assert!(shown.contains("aaaa1111") && shown.contains("start=0"), "{shown}");
+}
+
+#[test]
+fn a_session_of_the_repository_is_found_from_a_folder_of_it() {
+    let m = story();
+    let mut s = Session { cwd: m.dir.path().to_owned(), ..m.session("cccc3333", 20) };
+    s.prompt("elsewhere, and newer");
+    s.save(m.dir.path());
+    fs::create_dir(m.repo().join("deep")).unwrap();
+    let out = m.command(&["tree"]).current_dir(m.repo().join("deep")).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("aaaa1111") && out.stderr.is_empty(), "{text}");
 }
 
 #[test]
