@@ -105,7 +105,16 @@ fn check(path: &Path) -> usize {
 
 #[test]
 fn readme() {
-    assert!(check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")) >= 8);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    assert!(check(&path) >= 8);
+    // its event is one of the built-in session as it is exported
+    let text = fs::read_to_string(path).unwrap();
+    let event = text.split("```json\n").nth(1).and_then(|t| t.lines().next()).unwrap();
+    let machine = Machine { home: tempfile::tempdir().unwrap() };
+    let exported = machine.run("causetrace export demo --format jsonl --json");
+    let number = &event[event.find("\"number\"").unwrap()..event.find(",\"causes\"").unwrap()];
+    let line = exported.lines().find(|l| l.contains(number)).unwrap();
+    assert_eq!(event, line);
 }
 
 #[test]
