@@ -24,7 +24,7 @@ pub struct Graph {
     pub parents: Vec<Vec<usize>>,
     /// Ids of proven parents that are not in the graph.
     pub missing: Vec<Vec<String>>,
-    /// The inferred causes of each call, the primary first. They always stand before their effect.
+    /// The inferred causes of each call and answer, the primary first. They always stand before their effect.
     pub causes: Links,
     /// Proven edges (parent, child) that were left out because they would close a cycle.
     pub cut: Vec<(usize, usize)>,
@@ -96,16 +96,19 @@ impl Graph {
         e.event_type == EventType::UserInput && e.agent_id.is_none() && !self.parents[i].iter().any(elsewhere)
     }
 
-    /// What led to an event: its causes, or, where it has none (messages, injected text), its proven parents. Nothing in the
-    /// session led to a person's words.
+    /// What led to an event: its causes; where it has none (injected text), its proven parents; for the agent's words both, for
+    /// these follow from what it saw last and tell of what it saw before. Nothing in the session led to a person's words.
     pub fn reasons(&self, i: usize) -> Vec<usize> {
         if self.is_persons(i) {
-            Vec::new()
-        } else if self.causes[i].is_empty() {
-            self.parents[i].clone()
-        } else {
-            self.causes[i].iter().map(|c| c.event).collect()
+            return Vec::new();
         }
+        let mut all: Vec<usize> = self.causes[i].iter().map(|c| c.event).collect();
+        if all.is_empty() || !self.events[i].is_call() {
+            let more = self.parents[i].iter().filter(|p| !all.contains(p));
+            let more: Vec<usize> = more.copied().collect();
+            all.extend(more);
+        }
+        all
     }
 
     /// What an event led to, in order.
@@ -113,10 +116,13 @@ impl Graph {
         &self.effects[i]
     }
 
-    /// The event below which this one hangs in the tree: its primary cause, else its first proven parent; none for a person's
-    /// words.
+    /// The event below which this one hangs in the tree: the primary cause of a call, else the first proven parent; none for a
+    /// person's words.
     pub fn tree_parent(&self, i: usize) -> Option<usize> {
-        self.primary(i).map(|c| c.event).or_else(|| self.proven_parent(i).filter(|_| !self.is_persons(i)))
+        self.primary(i)
+            .filter(|_| self.events[i].is_call())
+            .map(|c| c.event)
+            .or_else(|| self.proven_parent(i).filter(|_| !self.is_persons(i)))
     }
 
     /// The first proven parent.

@@ -57,6 +57,8 @@ pub(super) enum What {
     Meta,
     /// Injected text that only tells something.
     Noise,
+    /// The agent's words that no call followed.
+    Answer,
     Call,
 }
 
@@ -135,6 +137,8 @@ impl<'a> Lane<'a> {
         let mut steps: Vec<Step<'a>> = Vec::new();
         let mut turn = 0;
         let mut last: Option<&str> = None;
+        let calls = members.iter().map(|i| &events[*i]).filter(|e| e.is_call());
+        let working: HashSet<&str> = calls.filter_map(|e| e.turn_id.as_deref()).collect();
         let mut said: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut words: Vec<usize> = Vec::new();
         for &i in members {
@@ -144,6 +148,7 @@ impl<'a> Lane<'a> {
                 EventType::UserInput => What::Prompt,
                 EventType::ContextUpdate if instructs(e) => What::Meta,
                 EventType::ContextUpdate => What::Noise,
+                EventType::Message if e.turn_id.as_deref().is_none_or(|t| !working.contains(t)) => What::Answer,
                 EventType::Message | EventType::Reasoning => {
                     // words of a response keep its turn open
                     words.push(i);
@@ -266,14 +271,25 @@ impl<'a> Lane<'a> {
                 queue.pop_front();
                 self.enter(m);
             }
-            queue.push_back(n);
-            if self.steps[n].what == What::Call {
-                self.now = n;
-                self.proposals.clear();
-                self.propose(n);
-                out.push((self.steps[n].event, self.decide(n)));
-            } else {
-                self.prompt(n);
+            self.now = n;
+            self.proposals.clear();
+            match self.steps[n].what {
+                What::Call => {
+                    queue.push_back(n);
+                    self.propose(n);
+                    out.push((self.steps[n].event, self.decide(n, CAP)));
+                }
+                // what the agent says is no observation: nothing later uses it
+                What::Answer => {
+                    self.answer(n);
+                    let mut causes = self.decide(n, super::answer::CAP);
+                    causes.retain(|c| c.confidence >= FLOOR);
+                    out.push((self.steps[n].event, causes));
+                }
+                What::Prompt | What::Meta | What::Noise => {
+                    queue.push_back(n);
+                    self.prompt(n);
+                }
             }
         }
         out
@@ -301,7 +317,7 @@ impl<'a> Lane<'a> {
                 self.about.insert(n, about);
                 self.metas.push(n);
             }
-            What::Noise | What::Call => {}
+            What::Noise | What::Answer | What::Call => {}
         }
     }
 
@@ -574,7 +590,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Weighs the proposals: confidence by noisy-or of the rules' `p`, the primary by their `r`.
-    fn decide(&mut self, n: usize) -> Vec<Cause> {
+    fn decide(&mut self, n: usize, most: usize) -> Vec<Cause> {
         let mut weighed: Vec<(usize, f32, f32)> = Vec::with_capacity(self.proposals.len());
         for (m, list) in &self.proposals {
             let mut open = 1.0f32;
@@ -621,7 +637,7 @@ impl<'a> Lane<'a> {
                 return true;
             }
             free += 1;
-            free < CAP
+            free < most
         });
         weighed.into_iter().map(|(m, confidence, _)| self.cause(m, confidence)).collect()
     }

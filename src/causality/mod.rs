@@ -4,6 +4,7 @@
 //! computed here, each time a session is looked at, and never stored as facts.
 
 mod act;
+mod answer;
 mod check;
 mod edit;
 mod explore;
@@ -75,5 +76,5 @@ pub struct Cause {
     pub evidence: Option<Evidence>,
 }
 
-/// Per event (same index), its causes, the primary first. Empty for what is no tool call.
+/// Per event (same index), its causes, the primary first. Empty for what is neither a tool call nor an answer.
 pub type Links = Vec<Vec<Cause>>;

@@ -161,4 +161,8 @@ rules! {
     ReasonEdit = "reason-edit", 0.75, 2.0, Content;
     /// Rewrites what the edit just before wrote.
     FixOwn = "fixes-own", 0.80, 5.6, Retry;
+    /// The agent's answer tells of what this call showed.
+    Tells = "answer-tells", 0.80, 3.0, Content;
+    /// The answer says how the last check went.
+    TellsCheck = "answer-checked", 0.85, 2.0, Content;
 }

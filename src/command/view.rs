@@ -107,7 +107,7 @@ pub fn events_json(graph: &Graph) -> Vec<Value> {
             .collect();
         if let Value::Object(map) = &mut value {
             map.insert("number".to_owned(), json!(i + 1));
-            if graph.events[i].is_call() {
+            if graph.events[i].is_call() || !causes.is_empty() {
                 map.insert("causes".to_owned(), Value::Array(causes));
             }
         }

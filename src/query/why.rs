@@ -108,12 +108,11 @@ fn reasons(graph: &Graph, i: usize, options: Options) -> Vec<Reason> {
         return Vec::new();
     }
     let proven = |p: &usize| Reason { event: *p, kind: None, confidence: 1.0, evidence: None, told: false };
+    let most = if options.primary { 1 } else { usize::MAX };
     if options.proven || graph.causes[i].is_empty() {
-        let most = if options.primary { 1 } else { usize::MAX };
         return graph.parents[i].iter().take(most).map(proven).collect();
     }
     let causes = graph.causes[i].iter().filter(|c| c.confidence >= options.min_confidence);
-    let most = if options.primary { 1 } else { usize::MAX };
     causes
         .take(most)
         .map(|c| Reason {

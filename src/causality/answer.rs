@@ -1,0 +1,51 @@
+//! What the agent's last words of a turn rest on: the calls since the prompt that showed what they tell of.
+
+use std::collections::BTreeMap;
+
+use super::link::Lane;
+use super::rules::Rule;
+use super::tokens::{LIMIT, floor, words};
+
+/// Calls that an answer is said to rest on, at most.
+pub(super) const CAP: usize = 12;
+
+/// Words of these stems say how a check went.
+const CHECKED: [&str; 10] = ["test", "pass", "fail", "build", "built", "lint", "compil", "clean", "green", "verif"];
+
+impl Lane<'_> {
+    pub(super) fn answer(&mut self, n: usize) {
+        let text = std::mem::take(&mut self.steps[n].text);
+        let text_seen = &text[..floor(&text, LIMIT)];
+        let prompt = self.last_prompt();
+        let from = prompt.unwrap_or(self.view);
+        let mut votes: BTreeMap<usize, (f32, f32, &str)> = BTreeMap::new();
+        for w in words(text_seen) {
+            // an echo of the prompt tells nothing
+            let asked = prompt.and_then(|p| self.about.get(&p)).is_some_and(|p| p.words.contains(&w.hash));
+            if w.weight < 1.0 || asked {
+                continue;
+            }
+            let Some(holders) = self.index.holders(w.hash) else { continue };
+            let since = holders.steps.iter().map(|m| *m as usize).filter(|m| *m > from);
+            let Some(m) = since.filter(|m| self.act(*m).is_some()).max() else { continue };
+            let rarity = self.index.rarity(w.hash, w.weight);
+            let vote = votes.entry(m).or_insert((0.0, 0.0, w.text));
+            vote.0 += rarity;
+            if rarity > vote.1 {
+                (vote.1, vote.2) = (rarity, w.text);
+            }
+        }
+        let found: Vec<(usize, f32, String)> =
+            votes.into_iter().map(|(m, (v, _, word))| (m, v, word.to_owned())).collect();
+        for (m, v, word) in found {
+            // one common name may be chance; a rare one, or several, are not
+            self.put(m, Rule::Tells, (v / 2.0).min(1.0).sqrt(), Some(word));
+        }
+        let lower = text_seen.to_lowercase();
+        let speaks = lower.split(|c: char| !c.is_alphanumeric()).any(|w| CHECKED.iter().any(|s| w.starts_with(s)));
+        if let Some((m, _)) = self.checks.last().filter(|(m, _)| speaks && *m > from) {
+            self.put(*m, Rule::TellsCheck, 1.0, None);
+        }
+        self.steps[n].text = text;
+    }
+}
