@@ -18,6 +18,7 @@ impl Lane<'_> {
         let text_seen = &text[..floor(&text, LIMIT)];
         let prompt = self.last_prompt();
         let from = prompt.unwrap_or(self.view);
+        let mut total = 0.0;
         let mut votes: BTreeMap<usize, (f32, f32, &str)> = BTreeMap::new();
         for w in words(text_seen) {
             // an echo of the prompt tells nothing
@@ -29,6 +30,7 @@ impl Lane<'_> {
             let since = holders.steps.iter().map(|m| *m as usize).filter(|m| *m > from);
             let Some(m) = since.filter(|m| self.act(*m).is_some()).max() else { continue };
             let rarity = self.index.rarity(w.hash, w.weight);
+            total += rarity;
             let vote = votes.entry(m).or_insert((0.0, 0.0, w.text));
             vote.0 += rarity;
             if rarity > vote.1 {
@@ -38,8 +40,9 @@ impl Lane<'_> {
         let found: Vec<(usize, f32, String)> =
             votes.into_iter().map(|(m, (v, _, word))| (m, v, word.to_owned())).collect();
         for (m, v, word) in found {
-            // one common name may be chance; a rare one, or several, are not
-            self.put(m, Rule::Tells, (v / 2.0).min(1.0).sqrt(), Some(word));
+            // one common name of many may be chance; a rare one, or several, or most of what is told are not
+            let strength = f32::max(v / 2.0, 2.0 * v / f32::max(total, 2.0));
+            self.put(m, Rule::Tells, strength.min(1.0).sqrt(), Some(word));
         }
         let lower = text_seen.to_lowercase();
         let speaks = lower.split(|c: char| !c.is_alphanumeric()).any(|w| CHECKED.iter().any(|s| w.starts_with(s)));

@@ -58,11 +58,14 @@ pub fn lanes(term: &Term, graph: &Graph, visible: &[bool], proven: bool, min_con
 fn edges(graph: &Graph, visible: &[bool], proven: bool, min_confidence: f32) -> Vec<Vec<(usize, bool)>> {
     let mut edges: Vec<Vec<(usize, bool)>> = Vec::with_capacity(graph.events.len());
     for i in 0..graph.events.len() {
-        let direct: Vec<(usize, bool)> = if proven || graph.causes[i].is_empty() {
-            graph.parents[i].iter().map(|p| (*p, false)).collect()
-        } else {
-            let kept = graph.causes[i].iter().filter(|c| c.confidence >= min_confidence);
-            kept.map(|c| (c.event, c.kind == Kind::Order)).collect()
+        let parents = graph.parents[i].iter().map(|p| (*p, false));
+        let kept = graph.causes[i].iter().filter(|c| c.confidence >= min_confidence);
+        let causes = kept.map(|c| (c.event, c.kind == Kind::Order));
+        let direct: Vec<(usize, bool)> = match (proven || graph.causes[i].is_empty(), graph.events[i].is_call()) {
+            (true, _) => parents.collect(),
+            (false, true) => causes.collect(),
+            // an answer follows from what came last, and tells of what came before
+            (false, false) => parents.chain(causes).collect(),
         };
         let mut seen: Vec<(usize, bool)> = Vec::new();
         for (p, weak) in direct.into_iter().filter(|(p, _)| *p < i) {

@@ -188,6 +188,10 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
     let text = fs::read_to_string(m.repo().join("total.py")).unwrap();
     m.write("total.py", &text.replace("def mean", "# by hand\ndef mean"));
     let text = m.run(&["blame", "total.py"]);
+    // the README shows this very output
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let shown = readme.split("$ causetrace blame total.py\n").nth(1).and_then(|t| t.split("```").next()).unwrap();
+    assert_eq!(text, shown);
     let commits = m.git(&["log", "--format=%H"]);
     let named = commits.lines().zip(["<2nd...>", "<1st...>"]);
     let text = named.fold(text, |t, (hash, name)| t.replace(&hash[..8], name));
