@@ -169,7 +169,8 @@ impl Act {
         for w in &s.writes {
             self.new.push_str(&w.text);
             self.new.push('\n');
-            self.edits.push(Edit { path: w.path.clone(), removed: Vec::new(), added: shell::written_lines(w) });
+            let removed = telling_lines(&w.before).map(str::to_owned).collect();
+            self.edits.push(Edit { path: w.path.clone(), removed, added: shell::written_lines(w) });
         }
         self.new.push_str(&s.loose);
         self.reads = s.reads;
