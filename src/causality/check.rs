@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::act::Act;
 use super::files::{base, ending, is_test_file, within};
-use super::link::{Lane, squeeze};
+use super::link::{Lane, norm_key, squeeze};
 use super::rules::Rule;
 use super::shell::{Category, Check};
 
@@ -165,7 +165,7 @@ impl<'a> Lane<'a> {
 
     /// A step that showed how to run it: settings, the place of the program.
     fn how(&mut self, a: &Act, previous: &[usize]) {
-        if self.norm.contains_key(&squeeze(&a.norm)) {
+        if self.norm.contains_key(&norm_key(&a.norm)) {
             return;
         }
         let mut best: HashMap<usize, (f32, String)> = HashMap::new();

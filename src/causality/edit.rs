@@ -55,7 +55,7 @@ impl<'a> Lane<'a> {
                 wrote.iter().any(|(w, (v, _))| newest_shown.is_some_and(|s| s < *w) && *v as usize * 2 >= lines.len());
             for (m, v, line) in votes {
                 if rewritten {
-                    self.put(m, Rule::OldShown, 0.25 + v / total.max(0.001), Some(line));
+                    self.put(m, Rule::OldShown, 0.1 + v / total.max(0.001), Some(line));
                     sources.push(m);
                     continue;
                 }
@@ -192,7 +192,7 @@ impl<'a> Lane<'a> {
     /// The latest try at an edit of the same file that failed, where none of that file succeeded since.
     fn failed_try(&self, a: &Act, after: usize) -> Option<(usize, Option<String>)> {
         let same = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
-        let tries = self.turns.iter().rev().take(4).flatten().copied().filter(|m| *m >= after);
+        let tries = self.recent(4).filter(|m| *m >= after);
         let last = tries.filter(|m| self.is(*m, |b| b.group == Group::Edit && same(b))).max()?;
         self.is(last, |b| b.failed)
             .then(|| (last, self.shown(last).lines().map(str::trim).find(|l| l.len() > 3).map(str::to_owned)))

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::act::{Act, Group, Kind};
 use super::files::{base, compat, is_file, subject};
 use super::index::name_key;
-use super::link::{Lane, What, norm_words, squeeze};
+use super::link::{Lane, What, last_of, norm_key, norm_words, squeeze};
 use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{Word, line_hash, literals, source_line, without_paths, words};
+use super::tokens::{Word, is_opaque, line_hash, literals, source_line, without_paths, words};
 
 /// Git subcommands that look at the work.
 const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
@@ -21,11 +21,11 @@ impl<'a> Lane<'a> {
         if !matches!(a.kind, Kind::Shell(_) | Kind::Other) {
             return;
         }
-        let key = squeeze(&a.norm);
+        let key = norm_key(&a.norm);
         let mut likeness = 1.0;
-        let mut before = self.norm.get(&key).and_then(|l| l.last()).copied();
+        let mut before = self.norm.get(&key).copied();
         if before.is_none() {
-            let own = norm_words(&key);
+            let own = norm_words(&a.norm);
             likeness = 0.0;
             for (other, norm) in &self.recent_norms {
                 let common = own.intersection(other).count();
@@ -33,7 +33,7 @@ impl<'a> Lane<'a> {
                 let j = common as f32 / all.max(1) as f32;
                 if common >= 2 && j >= likeness {
                     likeness = j;
-                    before = self.norm.get(norm).and_then(|l| l.last()).copied();
+                    before = self.norm.get(norm).copied();
                 }
             }
             let check = a.group == Group::Check;
@@ -42,7 +42,8 @@ impl<'a> Lane<'a> {
             }
         }
         let Some(m) = before else { return };
-        let polled = self.poll_source.iter().any(|(q, source)| *source == m && self.is(*q, |b| b.failed));
+        let polls = self.polls.get(&m).into_iter().flatten().rev().take(64);
+        let polled = polls.copied().any(|q| self.is(q, |b| b.failed));
         let failed = polled || self.is(m, |b| b.failed);
         let check = a.group == Group::Check;
         let x = 0.5 + likeness / 2.0;
@@ -104,6 +105,11 @@ impl<'a> Lane<'a> {
             if a.is_search() {
                 self.phrases(a, previous);
             }
+        }
+        // what is asked says more than where it is asked
+        let asked = |(r, x, _): &super::link::Proposal| *r == Rule::Id || *r == Rule::Phrase && *x >= 0.9;
+        if let Some(m) = self.proposed().iter().find(|(_, list)| list.iter().any(asked)).map(|(m, _)| *m) {
+            self.weaken(m, Rule::PathPrev, 0.6);
         }
         let mut open = 1.0f32;
         for (m, list) in self.proposed() {
@@ -172,12 +178,12 @@ impl<'a> Lane<'a> {
         let orders = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs && p.short);
         let Some(task) = meta.filter(sets).or(prompt.filter(orders)) else { return false };
         // where most of the work since is something else, git is only asked for it
-        let aside = |m: &&usize| {
-            self.is(**m, |b| {
+        let aside = |m: &usize| {
+            self.is(*m, |b| {
                 b.git.is_empty() && !b.norm.starts_with("gh ") && b.kind != Kind::Poll && b.kind != Kind::Todo
             })
         };
-        let others = self.turns.iter().rev().take(40).flatten().filter(|m| **m > task).filter(aside).count();
+        let others = self.recent(40).filter(|m| *m > task).filter(aside).count();
         let of_work = |g: &String| {
             GIT_CHANGES.contains(&g.as_str()) || LOOKS.contains(&g.as_str()) || g == "branch" || g == "remote"
         };
@@ -200,13 +206,12 @@ impl<'a> Lane<'a> {
             }
         }
         self.put(task, Rule::PromptTask, 1.0, None);
-        let mut recent: Vec<usize> = self.turns.iter().rev().take(8).flatten().copied().filter(|m| *m > task).collect();
+        let mut recent: Vec<usize> = self.recent(8).filter(|m| *m > task).collect();
         recent.sort_unstable();
         let did = |lane: &Self, step: &str| {
             let m = recent.iter().rev().copied().find(|m| lane.is(*m, |b| b.git.iter().any(|g| g == step)))?;
             // where it went on in the background, what it came to was told later
-            let polled = lane.poll_source.iter().filter(|(_, source)| **source == m).map(|(q, _)| *q).max();
-            Some(polled.unwrap_or(m))
+            Some(lane.polls.get(&m).and_then(|q| q.last()).copied().unwrap_or(m))
         };
         let is = |step: &str| a.git.iter().any(|g| g == step);
         let rests_on = match () {
@@ -242,7 +247,7 @@ impl<'a> Lane<'a> {
             if self.edits.contains(&last) {
                 // what an earlier such look showed already needs no other, unless nothing came since
                 let looked = |b: &Act| b.is_inspect() && b.git.iter().any(|g| matches!(g.as_str(), "diff" | "status"));
-                let before = self.turns.iter().rev().take(60).flatten().copied().filter(|m| self.is(*m, looked)).max();
+                let before = self.recent(60).filter(|m| self.is(*m, looked)).max();
                 let since = before.filter(|b| last > *b).map_or(after, |b| b.max(after));
                 let mut edits: Vec<usize> = self
                     .edits
@@ -266,7 +271,7 @@ impl<'a> Lane<'a> {
         }
         if a.is_list() {
             let listed = |b: &Act| b.is_list() && a.paths.iter().any(|p| b.paths.iter().any(|q| compat(p, q) > 0));
-            let before = self.turns.iter().rev().take(60).flatten().copied().filter(|m| self.is(*m, listed)).max();
+            let before = self.recent(60).filter(|m| self.is(*m, listed)).max();
             let from = before.map_or(after, |b| b.max(after));
             let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= from).collect();
             let mut any = false;
@@ -328,8 +333,7 @@ impl<'a> Lane<'a> {
         let after = self.last_prompt().map_or(0, |p| p + 1);
         let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
         let same = |b: &Act| b.is_search() && b.searches.iter().any(|s| s.0 == pattern);
-        let before =
-            self.turns.iter().rev().take(40).flatten().copied().filter(|m| *m >= after && self.is(*m, same)).max();
+        let before = self.recent(40).filter(|m| *m >= after && self.is(*m, same)).max();
         if let Some(before) = before.filter(|_| pattern.len() >= 3) {
             let edits: Vec<usize> = self.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
             for m in &edits {
@@ -405,8 +409,8 @@ impl<'a> Lane<'a> {
             let now: Vec<usize> = shown.iter().copied().filter(|m| previous.contains(m)).collect();
             let in_range: Vec<(usize, u64)> = match from {
                 Some(from) => {
-                    let until = to.unwrap_or(from + 300) + 3;
-                    self.index.hits(p).into_iter().filter(|(_, l)| *l + 3 >= from && *l <= until).collect()
+                    let until = to.unwrap_or(from.saturating_add(300)).saturating_add(3);
+                    self.index.hits(p, from.saturating_sub(3)..=until)
                 }
                 None => Vec::new(),
             };
@@ -627,23 +631,19 @@ impl<'a> Lane<'a> {
     /// the first that did.
     fn guessed(&mut self, p: &str, previous: &[usize]) {
         let cwd = self.event(self.now()).cwd.as_deref().unwrap_or("");
-        let within = |p: &str| -> String {
-            let inner = p.strip_prefix(cwd).filter(|r| !cwd.is_empty() && r.starts_with('/'));
-            inner.unwrap_or(p).trim_start_matches('/').to_owned()
-        };
-        let own = within(p);
+        let own = below(p, cwd);
         let mut folder = own.rsplit_once('/').map(|x| x.0);
         while let Some(f) = folder.filter(|f| f.contains('/')) {
             let lies = |m: &usize| {
                 self.is(*m, |b| {
                     b.paths
                         .iter()
-                        .any(|q| within(q).strip_prefix(f).is_some_and(|r| r.is_empty() || r.starts_with('/')))
+                        .any(|q| below(q, cwd).strip_prefix(f).is_some_and(|r| r.is_empty() || r.starts_with('/')))
                 })
             };
             let near: Vec<usize> = previous.iter().copied().filter(lies).collect();
             let near = if near.is_empty() {
-                let recent: Vec<usize> = self.turns.iter().rev().take(40).flatten().copied().filter(lies).collect();
+                let recent: Vec<usize> = self.recent(40).filter(lies).collect();
                 recent.into_iter().min().into_iter().collect()
             } else {
                 near
@@ -662,7 +662,7 @@ impl<'a> Lane<'a> {
     /// Whether a call of the last `turns` turns since the prompt names the path.
     fn used_since(&self, p: &str, turns: usize) -> bool {
         let names = |m: &usize| self.is(*m, |b| b.paths.iter().any(|q| compat(p, q) > 0));
-        self.since().iter().rev().take(turns).any(|t| t.iter().any(names))
+        self.since().iter().rev().take(turns).any(|t| last_of(t).iter().any(names))
     }
 
     /// The text of a hit, as the step shows it: `path:12`, else the number and what follows.
@@ -714,6 +714,7 @@ impl<'a> Lane<'a> {
             }
         }
         let mut total = 0.0;
+        let mut ids = Vec::new();
         let mut votes: HashMap<(Rule, usize), (f32, f32, String)> = HashMap::new();
         let vote = |votes: &mut HashMap<_, (f32, f32, String)>, rule, m, v: f32, weight: f32, text: &str| {
             let e = votes.entry((rule, m)).or_insert((0.0, 0.0, String::new()));
@@ -726,6 +727,16 @@ impl<'a> Lane<'a> {
         for w in need {
             let Some(h) = self.index.holders(w.hash) else { continue };
             let rarity = self.index.rarity(w.hash, w.weight);
+            if is_opaque(w.text) {
+                // nobody guesses such a value: it comes from the step that showed it last
+                let shown = |m: &usize| self.is(*m, |b| b.group != Group::Edit) || self.act(*m).is_none();
+                let last = h.steps.iter().rev().map(|m| *m as usize).find(shown);
+                let near = h.steps.iter().map(|m| *m as usize).rfind(|m| previous.contains(m));
+                if let Some(m) = near.or(last) {
+                    ids.push((m, w.text.to_owned()));
+                    continue;
+                }
+            }
             total += rarity;
             let now: Vec<usize> = previous.iter().copied().filter(|m| h.steps.contains(&(*m as u32))).collect();
             if !now.is_empty() {
@@ -740,6 +751,9 @@ impl<'a> Lane<'a> {
                 };
                 vote(&mut votes, rule, m, rarity, rarity, w.text);
             }
+        }
+        for (m, id) in ids {
+            self.put(m, Rule::Id, 1.0, Some(id));
         }
         for ((rule, m), (v, _, text)) in votes {
             if v > 0.3 {
@@ -776,7 +790,7 @@ impl<'a> Lane<'a> {
     fn prompt_rules(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
         let Some(prompt) = self.last_prompt() else { return };
         let since = self.since().len();
-        if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&squeeze(&a.norm)) {
+        if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&norm_key(&a.norm)) {
             let text = self.about.get(&prompt).map(|p| p.squeezed.as_str()).unwrap_or("");
             let told = a
                 .norm
@@ -821,6 +835,12 @@ impl<'a> Lane<'a> {
             self.put(prompt, Rule::PromptOnly, if since == 1 { 1.0 } else { 0.7 }, None);
         }
     }
+}
+
+/// A path below a folder without that folder; else without its root.
+fn below<'a>(path: &'a str, folder: &str) -> &'a str {
+    let inner = path.strip_prefix(folder).filter(|r| !folder.is_empty() && r.starts_with('/'));
+    inner.unwrap_or(path).trim_start_matches('/')
 }
 
 /// The first line of a range that does not begin at the top.

@@ -19,15 +19,19 @@ pub(super) fn clean(path: &str) -> &str {
 /// How many trailing components two paths share, where one ends with the other; else 0. So a bare name matches every file of
 /// that name, and `src/a.rs` not `tests/a.rs`.
 pub(super) fn compat(p: &str, q: &str) -> usize {
-    let parts = |s: &'_ str| -> Vec<String> {
-        s.split(['/', '\\']).filter(|x| !matches!(*x, "" | "." | "..")).map(str::to_owned).collect()
-    };
     if base(p) != base(q) {
         return 0;
     }
-    let (a, b) = (parts(p), parts(q));
-    let shared = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    if shared > 0 && shared == a.len().min(b.len()) { shared } else { 0 }
+    let parts = |s| str::rsplit(s, ['/', '\\']).filter(|x: &&str| !matches!(*x, "" | "." | ".."));
+    let (mut a, mut b) = (parts(p), parts(q));
+    let mut shared = 0;
+    loop {
+        match (a.next(), b.next()) {
+            (Some(x), Some(y)) if x == y => shared += 1,
+            (Some(_), Some(_)) => return 0,
+            _ => return shared,
+        }
+    }
 }
 
 /// Whether a name has a file's ending.

@@ -81,13 +81,21 @@ impl Index {
         push(self.paths.entry(name_key(path)).or_default(), (step as u32, path.into()), PER_NAME);
     }
 
+    pub(super) fn edit(&mut self, path: &str, step: usize) {
+        push(self.edited.entry(name_key(path)).or_default(), (step as u32, path.into()), PER_NAME);
+    }
+
+    pub(super) fn read(&mut self, path: &str, from: Option<u64>, to: Option<u64>, step: usize) {
+        push(self.reads.entry(name_key(path)).or_default(), (step as u32, from, to, path.into()), PER_NAME);
+    }
+
     pub(super) fn knows_path(&self, path: &str) -> bool {
         self.paths.get(&name_key(path)).is_some_and(|all| all.iter().any(|(_, q)| compat(path, q) > 0))
     }
 
-    /// Hits on a file: step and line, in order.
-    pub(super) fn hits(&self, path: &str) -> Vec<(usize, u64)> {
-        let all = self.hits.get(&name_key(path)).into_iter().flatten();
+    /// Hits on a file within these lines: step and line, in order.
+    pub(super) fn hits(&self, path: &str, lines: std::ops::RangeInclusive<u64>) -> Vec<(usize, u64)> {
+        let all = self.hits.get(&name_key(path)).into_iter().flatten().filter(|(line, ..)| lines.contains(line));
         all.filter(|(_, _, q)| compat(path, q) > 0).map(|(line, n, _)| (*n as usize, *line)).collect()
     }
 

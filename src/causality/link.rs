@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::act::{Act, Group, Kind, body};
 use super::files::{base, compat};
-use super::index::{Index, name_key};
+use super::index::Index;
 use super::rules::Rule;
 use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
 use super::tokens::{line_hash, scan, telling_lines};
@@ -33,8 +33,21 @@ pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
     for (i, e) in events.iter().enumerate() {
         lanes.entry((&e.session_id, e.agent_id.as_deref())).or_default().push(i);
     }
-    let decided: Vec<Vec<(usize, Vec<Cause>)>> =
-        lanes.into_par_iter().map(|(_, members)| Lane::new(events, &acts, &members).run()).collect();
+    let decided: Vec<Vec<(usize, Vec<Cause>)>> = lanes
+        .into_par_iter()
+        .map(|(_, members)| {
+            let dead =
+                |i: &usize| events[*i].extra.get("dead_branch").and_then(serde_json::Value::as_bool) == Some(true);
+            let live: Vec<usize> = members.iter().copied().filter(|i| !dead(i)).collect();
+            let mut decided = Lane::new(events, &acts, &live).run();
+            if live.len() < members.len() {
+                // what the user took back is out of view of all that came after, but had its own reasons
+                let all = Lane::new(events, &acts, &members).run();
+                decided.extend(all.into_iter().filter(|(i, _)| dead(i)));
+            }
+            decided
+        })
+        .collect();
     for (i, causes) in decided.into_iter().flatten() {
         // what a client does by itself has no other causes than its proven parents
         if !automatic(&events[i]) {
@@ -106,8 +119,10 @@ pub(super) struct Lane<'a> {
     pub metas: Vec<usize>,
     pub about: HashMap<usize, Prompt>,
     pub checks: Vec<(usize, Check)>,
-    pub norm: HashMap<String, Vec<usize>>,
-    pub recent_norms: VecDeque<(HashSet<u64>, String)>,
+    /// The last call of each wording.
+    pub norm: HashMap<u64, usize>,
+    /// The words of the last wordings.
+    pub recent_norms: VecDeque<(HashSet<u64>, u64)>,
     pub edits: Vec<usize>,
     pub changes: Vec<usize>,
     pub verified_by: HashMap<usize, Vec<usize>>,
@@ -115,6 +130,8 @@ pub(super) struct Lane<'a> {
     pub runs: Vec<usize>,
     pub open: Vec<(usize, BTreeSet<Category>)>,
     pub poll_source: HashMap<usize, usize>,
+    /// The polls of a call, in order.
+    pub polls: HashMap<usize, Vec<usize>>,
     pub poll_ids: HashMap<String, usize>,
     pub reason: HashMap<usize, usize>,
     pub follows: HashMap<usize, usize>,
@@ -197,6 +214,7 @@ impl<'a> Lane<'a> {
             runs: Vec::new(),
             open: Vec::new(),
             poll_source: HashMap::new(),
+            polls: HashMap::new(),
             poll_ids: HashMap::new(),
             reason: HashMap::new(),
             follows: HashMap::new(),
@@ -229,7 +247,9 @@ impl<'a> Lane<'a> {
 
     /// The output of a call without its header, the text of another step.
     pub(super) fn shown(&self, n: usize) -> &str {
-        if self.steps[n].what == What::Call { body(&self.steps[n].text) } else { &self.steps[n].text }
+        let text = &self.steps[n].text;
+        let text = &text[..super::tokens::floor(text, super::tokens::LIMIT)];
+        if self.steps[n].what == What::Call { body(text) } else { text }
     }
 
     /// Proposes a cause of the call that is looked at.
@@ -250,6 +270,15 @@ impl<'a> Lane<'a> {
             Some(old) if old.1 < strength => *old = (rule, strength, span),
             Some(_) => {}
             None => list.push((rule, strength, span)),
+        }
+    }
+
+    /// Makes what a rule says of all steps but one weaker.
+    pub(super) fn weaken(&mut self, keep: usize, rule: Rule, factor: f32) {
+        for (_, list) in self.proposals.iter_mut().filter(|(m, _)| *m != keep) {
+            for (_, x, _) in list.iter_mut().filter(|(r, ..)| *r == rule) {
+                *x *= factor;
+            }
         }
     }
 
@@ -321,6 +350,11 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// The calls of the last so many turns, the newest turn first; of a wide turn only its last ones.
+    pub(super) fn recent(&self, turns: usize) -> impl Iterator<Item = usize> {
+        self.turns.iter().rev().take(turns).flat_map(|t| last_of(t).iter().copied())
+    }
+
     /// The latest prompt that is still in view.
     pub(super) fn last_prompt(&self) -> Option<usize> {
         self.prompts.last().copied().filter(|p| *p >= self.view && self.steps[*p].turn < self.steps[self.now].turn)
@@ -337,8 +371,8 @@ impl<'a> Lane<'a> {
         let since = self.since();
         let worked = |t: &Vec<usize>| t.iter().any(|m| self.is(*m, |a| a.kind != Kind::Todo));
         match since.iter().rev().take(64).find(|t| worked(t)) {
-            Some(turn) => turn.iter().copied().filter(|m| self.is(*m, |a| a.kind != Kind::Todo)).collect(),
-            None => since.last().cloned().unwrap_or_default(),
+            Some(turn) => last_of(turn).iter().copied().filter(|m| self.is(*m, |a| a.kind != Kind::Todo)).collect(),
+            None => since.last().map(|t| last_of(t).to_vec()).unwrap_or_default(),
         }
     }
 
@@ -370,7 +404,7 @@ impl<'a> Lane<'a> {
         self.index.coin(&a.new, n, false);
         if !(a.failed && a.kind == Kind::Edit) {
             for e in &a.edits {
-                self.index.edited.entry(name_key(&e.path)).or_default().push((n as u32, e.path.as_str().into()));
+                self.index.edit(&e.path, n);
                 for l in &e.added {
                     self.index.add_line(line_hash(l), n, false);
                 }
@@ -382,11 +416,7 @@ impl<'a> Lane<'a> {
             self.index.show_numbers(place, body(&text), n);
         }
         for (path, from, to) in &a.reads {
-            let list = self.index.reads.entry(name_key(path)).or_default();
-            list.push((n as u32, *from, *to, path.as_str().into()));
-            if list.len() > 96 {
-                list.remove(0);
-            }
+            self.index.read(path, *from, *to, n);
         }
         self.remember(n, a, &text);
         self.steps[n].text = text;
@@ -396,15 +426,13 @@ impl<'a> Lane<'a> {
         for c in &a.checks {
             self.checks.push((n, c.clone()));
         }
-        let norm = squeeze(&a.norm);
-        if !self.norm.contains_key(&norm) {
-            let words = norm_words(&norm);
-            self.recent_norms.push_back((words, norm.clone()));
+        let norm = norm_key(&a.norm);
+        if self.norm.insert(norm, n).is_none() {
+            self.recent_norms.push_back((norm_words(&a.norm), norm));
             if self.recent_norms.len() > 60 {
                 self.recent_norms.pop_front();
             }
         }
-        self.norm.entry(norm).or_default().push(n);
         let failed_edit = a.failed && a.kind == Kind::Edit;
         if !(a.edits.is_empty() || failed_edit || a.scratch) {
             self.edits.push(n);
@@ -508,7 +536,8 @@ impl<'a> Lane<'a> {
             Group::Explore => {}
         }
         self.repeat_rules(a, &previous, fresh);
-        if a.group == Group::Explore {
+        // a check that verifies nothing, and that nothing asked for, is a look like any other
+        if a.group == Group::Explore || a.group == Group::Check && self.proposals.is_empty() {
             self.explore_rules(n, a, &previous, fresh);
         }
         self.mark_gone(a);
@@ -536,9 +565,11 @@ impl<'a> Lane<'a> {
                 continue;
             };
             self.put(source, Rule::Poll, 1.0, Some(id.clone()));
-            self.poll_source.insert(n, source);
+            if self.poll_source.insert(n, source) != Some(source) {
+                self.polls.entry(source).or_default().push(n);
+            }
             let polls_it = |m: &usize| self.poll_source.get(m) == Some(&source) && *m != n;
-            let recent = self.turns.iter().rev().take(3).flatten().copied().filter(polls_it).max();
+            let recent = self.recent(3).filter(polls_it).max();
             if let Some(again) = recent {
                 self.put(again, Rule::PollAgain, 1.0, Some(id.clone()));
             }
@@ -697,7 +728,12 @@ impl Prompt {
         ];
         let tail_from = text.len().saturating_sub(600);
         let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-        let tail: Vec<&str> = text[tail_from..].split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+        // the words of a sentence, not the parts of a path or an address
+        let tail: Vec<&str> = text[tail_from..]
+            .split_whitespace()
+            .filter(|w| !(w.contains(['/', '_']) && w.len() > 12))
+            .flat_map(|w| w.split(|c: char| !(c.is_alphanumeric() || c == '-')))
+            .collect();
         let vcs = orders_vcs(&text[tail_from..]);
         let short = text.split_whitespace().take(41).count() <= 40;
         let plain = text[..super::tokens::floor(text, 2000)]
@@ -810,6 +846,16 @@ pub(super) fn squeeze(text: &str) -> String {
         out.push_str(w);
     }
     out
+}
+
+/// The last calls of a turn: more than that nobody chooses from.
+pub(super) fn last_of(turn: &[usize]) -> &[usize] {
+    &turn[turn.len().saturating_sub(64)..]
+}
+
+/// The wording of a call, whatever its blanks.
+pub(super) fn norm_key(norm: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(squeeze(norm).as_bytes())
 }
 
 pub(super) fn norm_words(norm: &str) -> HashSet<u64> {

@@ -81,6 +81,8 @@ rules! {
     SameFile = "same-file", 0.52, 1.2, Content;
     /// Words of the call were shown in the turn before.
     WordsPrev = "words-just-shown", 0.72, 2.2, Content;
+    /// Showed an id that nobody guesses.
+    Id = "id-shown", 0.90, 4.4, Content;
     /// Words that only this step showed.
     WordsOnly = "words-only-there", 0.72, 1.8, Content;
     /// Words that this step showed last.

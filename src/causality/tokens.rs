@@ -277,7 +277,10 @@ fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
             if first.is_ascii_digit() {
                 let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
                 let hex = b.iter().all(u8::is_ascii_hexdigit);
-                if digits == b.len() && b.len() >= 4 || hex && digits < b.len() && (7..=40).contains(&b.len()) {
+                if digits == b.len() && b.len() >= 4
+                    || hex && digits < b.len() && (7..=40).contains(&b.len())
+                    || is_opaque(word)
+                {
                     give(word, false);
                 }
             } else if b.len() >= 3 && word.is_ascii() && !is_stop(word) {
@@ -285,6 +288,19 @@ fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
             }
         }
     }
+}
+
+/// Whether a word is a value that nobody guesses: a hash, an id in which letters and digits change often.
+pub(super) fn is_opaque(word: &str) -> bool {
+    let b = word.as_bytes();
+    if !(7..=64).contains(&b.len()) || !b.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_' || *c == b'-') {
+        return false;
+    }
+    let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
+    let letters = b.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    let changes = b.windows(2).filter(|w| w[0].is_ascii_digit() != w[1].is_ascii_digit()).count();
+    let hex = b.iter().all(u8::is_ascii_hexdigit);
+    digits > 0 && letters > 0 && (hex || b.len() >= 9 && changes >= 3)
 }
 
 /// The telling words of a text, each once, in order.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Reached on all ten, less 0.02: edge F1, primary, first cause among the labelled ones.
-const FLOORS: [(&str, f64); 3] = [("edge F1", 0.805), ("primary", 0.825), ("first-in-causes", 0.894)];
+const FLOORS: [(&str, f64); 3] = [("edge F1", 0.806), ("primary", 0.829), ("first-in-causes", 0.899)];
 
 #[test]
 fn the_figures_reached_do_not_slip() {
