@@ -64,7 +64,7 @@ fn is_windows(text: &str) -> bool {
         )
     });
     let drive = text.as_bytes().windows(3).any(|w| matches!(w, [d, b':', b'\\'] if d.is_ascii_uppercase()));
-    cmdlet || drive || text.contains('\\') && ONLY_THERE.contains(&first.as_str())
+    cmdlet || drive || text.contains('\\') && (first.starts_with("cmd") || ONLY_THERE.contains(&first.as_str()))
 }
 
 /// The text without the bodies of its heredocs, and these with the line that began them.
