@@ -267,6 +267,96 @@ fn reading_is_linear() {
     assert!(large < small.max(0.01) * 20.0 * 4.0, "{small} {large}");
 }
 
+/// Two processes that append to one chat history under the wrapper: each reply, and what became of it, goes to the session whose
+/// LLM history holds it.
+#[test]
+fn two_processes_in_one_file_do_not_mix() {
+    use causetrace::source::aider::run;
+    let dir = tempfile::tempdir().unwrap();
+    let home = fs::canonicalize(dir.path()).unwrap();
+    let chat = home.join(CHAT);
+    let head =
+        |s: u32, name: &str| format!("\n# aider chat started at 2026-01-01 10:00:0{s}\n\n> /bin/aider {name}  \n");
+    let said = |words: &str, file: &str| {
+        let block = format!("{words}\n\n{file}\n```\n<<<<<<< SEARCH\n=======\n{words}\n>>>>>>> REPLACE\n```");
+        (block.clone(), format!("\n{block}\n\n> Tokens: 9 sent, 9 received.  \n> Applied edit to {file}  \n"))
+    };
+    let (one, told_one) = said("One.", "one.py");
+    let (two, told_two) = said("Two.", "two.py");
+    let (three, told_three) = said("Three.", "three.py");
+    let text = [
+        head(0, "a"),
+        head(1, "b"),
+        "\n#### First.  \n\n#### Second.  \n".to_owned(),
+        told_two,
+        told_one,
+        "\n#### Third.  \n".to_owned(),
+        told_three,
+    ];
+    fs::write(&chat, text.concat()).unwrap();
+    let root = home.join("causetrace/aider");
+    let folder = run::folder(&root, &chat);
+    let runs = [("a", 0, vec![("First.", &one), ("Third.", &three)]), ("b", 1, vec![("Second.", &two)])];
+    for (name, second, calls) in runs {
+        let of = folder.join(name);
+        fs::create_dir_all(&of).unwrap();
+        let line = serde_json::json!({"chat": chat, "llm": of.join("llm.history"), "started": format!("2026-01-01T10:00:0{second}Z")});
+        fs::write(of.join(run::RUN), line.to_string()).unwrap();
+        let mut llm = String::new();
+        for (n, (prompt, reply)) in calls.into_iter().enumerate() {
+            let reply: Vec<_> = reply.lines().map(|l| format!("ASSISTANT {l}\n")).collect();
+            let (at, reply) = (format!("2026-01-01T10:01:0{n}"), reply.concat());
+            llm += &format!("TO LLM {at}\n-------\nSYSTEM s\n-------\nUSER {prompt}\nLLM RESPONSE {at}\n{reply}");
+        }
+        fs::write(of.join("llm.history"), llm).unwrap();
+    }
+    fs::write(folder.join(run::CHAT), format!("{}\n", chat.display())).unwrap();
+    let (events, _) = read_path(&folder);
+    let sessions: Vec<&str> =
+        events.iter().filter(|e| e.event_type == EventType::Session).map(|e| e.session_id.as_str()).collect();
+    let of = |id: &str| -> Vec<String> {
+        let mine = events.iter().filter(|e| e.session_id == id && e.event_type != EventType::Session);
+        mine.map(|e| format!("{} {:.7} {:?}", e.event_type.as_str(), e.input_text(), e.status)).collect()
+    };
+    let edit = |path: &str| format!("tool_call {{\"path\" Some({path})");
+    assert_eq!(sessions.len(), 2);
+    let a = of(sessions[0]);
+    assert_eq!(
+        a,
+        [
+            "user_input First. None",
+            "message One.\n\no None",
+            &edit("Ok"),
+            "user_input Third. None",
+            "message Three.\n None",
+            &edit("Ok")
+        ]
+    );
+    assert_eq!(of(sessions[1]), ["user_input Second. None", "message Two.\n\nt None", &edit("Ok")]);
+    let env = Env {
+        home: home.clone(),
+        cwd: home.join("elsewhere"),
+        vars: [("CAUSETRACE_HOME".to_owned(), home.join("causetrace").display().to_string())].into(),
+    };
+    assert!(Aider.discover(&env).iter().any(|t| t.path == folder), "a wrapped run is found from anywhere");
+}
+
+#[test]
+fn what_older_clients_told_line_by_line_is_one_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(CHAT);
+    let text = fs::read_to_string(fixture("0.86.2-failed-match").join(CHAT)).unwrap();
+    let (before, rest) = text.split_once("> # 1 SEARCH").unwrap();
+    let (failure, after) = rest.split_once("> Commit").unwrap();
+    let lines: String = failure.lines().map(|l| format!("> {}  \n", l.trim_end())).collect();
+    fs::write(&file, format!("{before}{}> Commit{after}", lines.replacen("> ", "> # 1 SEARCH", 1))).unwrap();
+    let ends = |events: &[Event]| -> Vec<Option<Status>> {
+        events.iter().filter(|e| e.tool_name.as_deref() == Some("edit")).map(|e| e.status).collect()
+    };
+    let (now, _) = read_path(&file);
+    assert_eq!(ends(&now), [Some(Status::Ok), Some(Status::Error), Some(Status::Ok)]);
+}
+
 /// The recorded scenarios, from the files beside this package: what the scripted model said is what is read.
 #[test]
 fn recorded_scenarios() {

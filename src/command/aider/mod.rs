@@ -174,7 +174,11 @@ impl Recording {
             // Aider that only told its version has written nothing
             return Ok(Vec::new());
         }
-        Ok(Catalog::gather(ctx).sync_changed(ctx, &transcripts).problems)
+        let problems = Catalog::gather(ctx).sync_changed(ctx, &transcripts).problems;
+        if problems.is_empty() {
+            store::append(&self.folder.join(run::STORED), b"")?;
+        }
+        Ok(problems)
     }
 
     /// The commits that were made meanwhile.

@@ -54,9 +54,10 @@ pub(super) fn run(command: &mut Command) -> io::Result<Ending> {
     Ok(status?.into())
 }
 
-/// Runs it until it ends.
+/// Runs it until it ends, and outlives ctrl-C, which reaches all programs of the console.
 #[cfg(not(unix))]
 pub(super) fn run(command: &mut Command) -> io::Result<Ending> {
+    signal_hook::flag::register(signal_hook::consts::SIGINT, std::sync::Arc::default())?;
     Ok(command.status()?.into())
 }
 

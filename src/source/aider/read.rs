@@ -60,6 +60,16 @@ impl Llm {
         }
     }
 
+    /// Whether this file goes on with that prompt or reply.
+    fn expects(&mut self, part: &Part) -> bool {
+        let Some(next) = self.calls.peek() else { return false };
+        match part {
+            Part::User(text) => next.fresh.last().is_some_and(|last| same(last, text)),
+            Part::Reply(text) => !next.reply.is_empty() && same(&next.reply, text),
+            _ => false,
+        }
+    }
+
     /// The call that brought this reply. Requests that failed brought none.
     fn call_of(&mut self, reply: &str) -> Option<(Call, Option<analytics::Sent>)> {
         while self.calls.peek().is_some_and(|c| c.reply.is_empty() && c.answered.is_some()) {
@@ -119,6 +129,10 @@ impl History {
         let mut session: Option<Session<'_>> = None;
         let mut of_run: Option<Llm> = None;
         let mut run_only = false;
+        // sessions of other processes that are at work in the same file
+        let mut others: Vec<(Session<'_>, Llm)> = Vec::new();
+        let mut over = None;
+        let mut stored = false;
         loop {
             let llm = if run_only { of_run.as_mut() } else { own.as_mut() };
             let next = llm.and_then(Llm::next_reply).map(str::to_owned);
@@ -126,20 +140,30 @@ impl History {
             report.records += 1;
             if let Part::Session(time) = placed.part {
                 if let Some(mut old) = session.take() {
-                    old.close(&mut report);
-                    old.out.drain(..).for_each(&mut *sink);
+                    match of_run.take().filter(|_| over.is_none_or(|end| end > time)) {
+                        Some(llm) => others.push((old, llm)),
+                        None => {
+                            old.close(&mut report);
+                            old.out.drain(..).for_each(&mut *sink);
+                        }
+                    }
                 }
                 let ordinal = times.entry(time).and_modify(|n| *n += 1).or_insert(0);
                 let behind = starts.partition_point(|(at, _)| *at <= placed.offset);
                 let until = starts.iter().skip(behind).map(|(_, t)| *t).find(|t| *t >= time);
                 let run = take_run(&mut runs, placed.offset, time);
+                stored = run.is_some_and(|r| r.is_stored(&self.runs));
+                if stored {
+                    (run_only, over) = (true, None);
+                    continue;
+                }
                 let mut clock = zone;
                 if inputs.last.is_some_and(|l| l >= time && until.is_none_or(|u| l < u)) {
                     clock = zone.since(time);
                 }
                 let (mut commits, mut hashes, mut seen) = (HashMap::new(), Vec::new(), Vec::new());
                 run_only = run.is_some();
-                of_run = None;
+                over = run.and_then(Run::ended_locally);
                 if let Some(run) = run {
                     clock = run.zone().since(time);
                     hashes.clone_from(&run.commits);
@@ -167,6 +191,15 @@ impl History {
                 };
                 session = Some(Session::new(setting, &inputs, &mut report));
             } else if let Some(session) = &mut session {
+                // of several processes each told its own LLM history what it asks and what it got
+                if let Some(llm) = of_run.as_mut().filter(|_| !others.is_empty())
+                    && !llm.expects(&placed.part)
+                    && let Some(other) = others.iter_mut().find_map(|o| o.1.expects(&placed.part).then_some(o))
+                {
+                    session.out.drain(..).for_each(&mut *sink);
+                    std::mem::swap(session, &mut other.0);
+                    std::mem::swap(llm, &mut other.1);
+                }
                 session.at(placed.line, placed.offset);
                 match placed.part {
                     Part::User(text) => session.user(&text, &mut report),
@@ -180,7 +213,7 @@ impl History {
                     Part::Session(_) => {}
                 }
             } else {
-                report.pass_over("before the first session");
+                report.pass_over(if stored { "in the store already" } else { "before the first session" });
             }
             if let Some(session) = &mut session {
                 session.out.drain(..).for_each(&mut *sink);
@@ -189,9 +222,9 @@ impl History {
         if let Some(e) = chat.problem() {
             report.bad(&name, 0, format!("reading ended early: {e}"));
         }
-        if let Some(mut last) = session {
-            last.pause();
-            last.out.drain(..).for_each(&mut *sink);
+        for mut open in session.into_iter().chain(others.into_iter().map(|(s, _)| s)) {
+            open.pause(&mut report);
+            open.out.drain(..).for_each(&mut *sink);
         }
         Ok(report)
     }
@@ -265,7 +298,7 @@ pub(super) fn llm_only(path: &Path, session_id: &str, sink: Sink<'_>) -> anyhow:
         session.reply(&call.reply, Some(&call), sent.as_ref(), &mut report);
         session.out.drain(..).for_each(&mut *sink);
     }
-    session.pause();
+    session.pause(&mut report);
     session.out.drain(..).for_each(&mut *sink);
     if let Some((line, count)) = llm.calls.bad {
         report.bad(&name, line, format!("{count} lines that are none of an LLM history"));

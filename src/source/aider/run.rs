@@ -8,12 +8,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::zone::Zone;
 use crate::source::Env;
+
+/// Name of an empty file: all of the run is in the store. What was taken once is not read again, for LLM histories are large.
+pub const STORED: &str = "stored";
 
 /// Name of the file that describes a run.
 pub const RUN: &str = "run.jsonl";
@@ -76,6 +79,21 @@ struct Look {
 }
 
 impl Run {
+    /// When it ended, on its clock; none while it runs.
+    pub(super) fn ended_locally(&self) -> Option<NaiveDateTime> {
+        let offset = FixedOffset::east_opt(self.utc_offset)?;
+        Some(self.ended?.with_timezone(&offset).naive_local())
+    }
+
+    /// Whether it is in the store, and none of these that is not was at work at the same time.
+    pub(super) fn is_stored(&self, all: &[Self]) -> bool {
+        let stored = |run: &Self| run.folder.join(STORED).is_file();
+        let beside = |other: &Self| {
+            self.ended.is_none_or(|end| other.started <= end) && other.ended.is_none_or(|end| end >= self.started)
+        };
+        stored(self) && all.iter().filter(|r| beside(r)).all(stored)
+    }
+
     /// When the chat history was seen to have grown to which size.
     pub(super) fn seen(&self) -> Vec<(u64, DateTime<Utc>)> {
         let text = fs::read_to_string(self.folder.join(SEEN)).unwrap_or_default();

@@ -14,7 +14,35 @@ pub(super) fn command(text: &str) -> Option<(&str, &str)> {
     let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let (name, args) = rest.split_at(end);
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_');
-    plain.then_some((name, args))
+    plain.then_some((in_full(name), args))
+}
+
+/// Aider takes a command by the beginning of its name where only one begins so (0.86's commands).
+fn in_full(name: &str) -> &str {
+    const COMMANDS: &str = "add architect ask chat-mode clear code commit context copy copy-context diff drop edit editor \
+        editor-model exit git help lint load ls map map-refresh model models multiline-mode paste quit read-only \
+        reasoning-effort report reset run save settings test think-tokens tokens undo voice weak-model web";
+    let mut matching = COMMANDS.split_whitespace().filter(|c| c.starts_with(name));
+    match (matching.next(), matching.next()) {
+        (Some(one), None) => one,
+        _ => name,
+    }
+}
+
+/// Whether a line is no more of what is told of blocks that did not fit.
+pub(super) fn ends_failure(text: &str) -> bool {
+    const NEXT: [&str; 9] = [
+        "Applied edit to ",
+        "Tokens: ",
+        "^C",
+        "Only ",
+        "Add file to the chat?",
+        "You can use /undo",
+        "Attempt to fix ",
+        "Committing ",
+        "Skipping edits to ",
+    ];
+    NEXT.iter().any(|n| text.starts_with(n)) || text.strip_prefix("Commit ").and_then(hash).is_some()
 }
 
 /// Whether `text` is the question of the command `prompt` (`/ask …`), which Aider repeats as if it had been typed.
@@ -184,6 +212,7 @@ mod tests {
         assert_eq!((m.name, m.format), ("claude-3", "diff"));
         assert_eq!(command("/read-only a b"), Some(("read-only", " a b")));
         assert_eq!(command("/Users/x is my home"), None);
+        assert_eq!((command("/ex"), command("/c x")), (Some(("exit", "")), Some(("c", " x"))));
         assert_eq!(hash("cf9610b fix: it"), Some(("cf9610b", "fix: it")));
         assert_eq!(hash("message"), None);
     }

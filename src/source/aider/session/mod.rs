@@ -22,6 +22,9 @@ use crate::event::{Event, EventType, Origin, Status};
 use crate::id;
 use crate::source::Report;
 
+/// Stands in the chat history where comments in files were the prompt (`--watch-files`); only a request has their text.
+const BY_COMMENTS: &str = "Processing your request...";
+
 /// What is known of a session beside its parts.
 pub(super) struct Setting<'a> {
     /// The session's id.
@@ -100,6 +103,8 @@ pub(super) struct Session<'a> {
     /// Edits of the present reply that were made.
     done: Vec<String>,
     malformed: bool,
+    /// What is told of blocks that did not fit, line by line.
+    failure: Option<String>,
     question: String,
     may_run: bool,
     cut: bool,
@@ -138,6 +143,7 @@ impl<'a> Session<'a> {
             linted: None,
             done: Vec::new(),
             malformed: false,
+            failure: None,
             question: String::new(),
             may_run: false,
             cut: false,
@@ -247,6 +253,7 @@ impl<'a> Session<'a> {
     pub(super) fn close(&mut self, report: &mut Report) {
         self.end_command();
         self.end_lint();
+        self.end_failure(report);
         for e in std::mem::take(&mut self.edits) {
             self.settle(e, Status::Interrupted, None, report);
         }
@@ -256,9 +263,10 @@ impl<'a> Session<'a> {
     }
 
     /// Tells what is known so far of what is under way: the file may go on.
-    pub(super) fn pause(&mut self) {
+    pub(super) fn pause(&mut self, report: &mut Report) {
         self.end_command();
         self.end_lint();
+        self.end_failure(report);
     }
 
     /// What the user typed.
@@ -303,13 +311,20 @@ impl<'a> Session<'a> {
         self.since = vec![event_id.clone()];
         self.since.append(&mut self.context);
         self.put(e, report);
-        if !self.titled && words::command(text).is_none() {
-            self.titled = true;
+        if words::command(text).is_none() && text != BY_COMMENTS {
+            self.title(text);
+        }
+        event_id
+    }
+
+    /// The first prompt is the title.
+    fn title(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.titled, true) {
             let mut header = self.header.clone();
+            header.extra.clear();
             header.tool_input = Some(crate::source::first_line(text).into());
             self.out.push(header);
         }
-        event_id
     }
 
     /// Does what a command of the user says.

@@ -8,7 +8,7 @@ use super::super::analytics::Sent;
 use super::super::blocks::{Block, blocks};
 use super::super::llm::{Call, file_contents};
 use super::super::words::{self, Ran};
-use super::{Session, Shell};
+use super::{BY_COMMENTS, Session, Shell};
 use crate::event::{Event, EventType, Origin, Status, Usage};
 use crate::source::Report;
 
@@ -28,6 +28,7 @@ impl Session<'_> {
         let cut = std::mem::take(&mut self.cut);
         self.end_command();
         self.end_lint();
+        self.end_failure(report);
         if let Some(call) = call {
             self.request(call, report);
         }
@@ -176,11 +177,11 @@ impl Session<'_> {
         if words::files_added(text).is_some() || text.contains("failed to match!") {
             return std::mem::take(&mut self.since);
         }
-        // comments in files that stood for a prompt
-        if let Some(prompt) = self.prompt.clone().filter(|p| p.input_text() == "Processing your request...") {
+        if let Some(prompt) = self.prompt.clone().filter(|p| p.input_text() == BY_COMMENTS) {
             let mut told = self.again(&prompt);
             told.tool_input = Some(text.into());
             self.out.push(told);
+            self.title(text);
         }
         Vec::new()
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::blocks::whole;
 use super::super::words;
-use super::{Session, Shell};
+use super::{BY_COMMENTS, Session, Shell};
 use crate::event::{Event, EventType, Status};
 use crate::source::Report;
 
@@ -15,6 +15,12 @@ impl Session<'_> {
         if !self.started_up && self.starting(text, report) {
             return;
         }
+        if let Some(lines) = self.failure.as_mut().filter(|_| !words::ends_failure(text)) {
+            lines.push('\n');
+            lines.push_str(text);
+            return;
+        }
+        self.end_failure(report);
         if self.fact(text, report) {
             self.question.clear();
             return;
@@ -111,8 +117,12 @@ impl Session<'_> {
         {
             report.pass_over("notice");
         } else if self.malformed || text.starts_with("# ") && text.contains("failed to match!") {
+            // older clients tell it line by line
             self.malformed = false;
-            self.failed(text, report);
+            self.failure = Some(text.to_owned());
+            if text.contains('\n') {
+                self.end_failure(report);
+            }
         } else if text.starts_with("^C") {
             self.cut = true;
         } else if text.starts_with("Only ") && text.ends_with("reflections allowed, stopping.") {
@@ -120,7 +130,7 @@ impl Session<'_> {
             e.tool_input = Some(text.into());
             e.parents = std::mem::take(&mut self.since);
             self.put(e, report);
-        } else if text == "Processing your request..." {
+        } else if text == BY_COMMENTS {
             // comments in files stand for a prompt; only the LLM history tells their text
             self.started_up = true;
             self.prompted(text, report);
@@ -229,12 +239,20 @@ impl Session<'_> {
         }
     }
 
+    /// The end of what is told of a failure.
+    pub(super) fn end_failure(&mut self, report: &mut Report) {
+        if let Some(text) = self.failure.take() {
+            self.failed(&text, report);
+        }
+    }
+
     /// Blocks that did not fit; those that the text does not name were applied where it says so.
     pub(super) fn failed(&mut self, text: &str, report: &mut Report) {
         let others_applied = text.contains("were applied successfully");
         self.since.clear();
         for e in std::mem::take(&mut self.edits) {
-            if words::names_failed(text, &e) {
+            // a reply that could not be taken apart changed nothing
+            if !text.contains("failed to match!") || words::names_failed(text, &e) {
                 let done = self.settle(e, Status::Error, Some(text), report);
                 self.since.push(done);
             } else if others_applied {
@@ -262,7 +280,8 @@ impl Session<'_> {
         }
         let parents = match command {
             Some(prompt) => prompt,
-            None if by_user => Vec::new(),
+            // the user's own changes, committed out of the way of this reply
+            None if by_user => self.reply.iter().map(|r| r.event_id.clone()).collect(),
             None => std::mem::take(&mut self.applied),
         };
         let mut e = self.call("commit", json!({"message": subject}), Some(Status::Ok), parents);
