@@ -87,7 +87,7 @@ fn imports_killed_at_any_moment_lose_nothing() {
     let m = Machine::new();
     transcript(&m, 1200);
     let mut r = Random::new(3);
-    for _ in 0..6 * rounds() {
+    for _ in 0..4 * rounds() {
         let mut child = m.command().args(["import"]).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(r.below(150) as u64));
         child.kill().unwrap();
@@ -258,7 +258,7 @@ fn any_times() {
         "none",
         "+99999-01-01T00:00:00",
     ];
-    for shift in [0, 3, times.len()] {
+    for shift in [3, times.len()] {
         let m = Machine::new();
         let mut text = String::new();
         for n in 0..8 {

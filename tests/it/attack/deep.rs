@@ -10,7 +10,7 @@ use super::machine::{Machine, wait};
 #[cfg(unix)]
 #[test]
 fn a_chain_through_every_command() {
-    let n: usize = std::env::var("CAUSETRACE_DEEP").ok().and_then(|n| n.parse().ok()).unwrap_or(1500);
+    let n: usize = std::env::var("CAUSETRACE_DEEP").ok().and_then(|n| n.parse().ok()).unwrap_or(700);
     let m = Machine::new();
     let mut text = String::new();
     let mut add = |k: usize, mut e: serde_json::Value| {

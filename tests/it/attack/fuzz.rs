@@ -236,7 +236,7 @@ fn changed(r: &mut Random, seed: &[u8], form: Form) -> Vec<u8> {
 /// Runs a target over the finds kept and over mutations of its seeds for as long as the environment says.
 fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], mut run: impl FnMut(&[u8])) {
     let finds = package().join("fixtures/attack/finds");
-    let seconds = std::env::var("CAUSETRACE_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1.0);
+    let seconds = std::env::var("CAUSETRACE_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0.5);
     let seed = std::env::var("CAUSETRACE_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let now: Running = Arc::default();
     watch(target.to_owned(), now.clone(), finds.clone());

@@ -163,7 +163,7 @@ fn while_changing(change: fn(&Path, &[u8], u64)) {
 fn a_file_that_grows_while_it_is_read() {
     while_changing(|file, content, n| {
         // ever faster than it can be read, up to what a disk should bear
-        if n < 60 {
+        if n < 30 {
             let mut f = fs::OpenOptions::new().append(true).open(file).unwrap();
             f.write_all(&content.repeat(8)).unwrap();
         }

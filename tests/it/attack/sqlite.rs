@@ -27,7 +27,7 @@ fn nothing_is_left_beside_a_damaged_database() {
             ("an unknown format".into(), [&good[..18], &[9, 9], &good[20..]].concat()),
             ("write-ahead, no log".into(), [&good[..18], &[2, 2], &good[20..]].concat()),
         ];
-        for n in 0..20 {
+        for n in 0..10 {
             let mut bytes = good.clone();
             for _ in 0..1 + n % 20 {
                 let at = r.below(bytes.len());
