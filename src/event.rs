@@ -11,6 +11,8 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use crate::text::Text;
+
 /// The version that this program writes into each line.
 pub const SCHEMA_VERSION: &str = "1.0";
 
@@ -390,8 +392,8 @@ impl<'de> Deserialize<'de> for Event {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
                 let mut e = Event::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
+                while let Some(key) = map.next_key::<Text<'_>>()? {
+                    match &*key {
                         "schema_version" => {
                             map.next_value::<IgnoredAny>()?;
                         }
@@ -399,17 +401,17 @@ impl<'de> Deserialize<'de> for Event {
                         "session_id" => e.session_id = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "agent" => e.agent = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "event_type" => {
-                            e.event_type = EventType::from_str(&map.next_value::<String>()?);
+                            e.event_type = EventType::from_str(&map.next_value::<Text<'_>>()?);
                         }
                         "tool_name" => e.tool_name = map.next_value()?,
                         "tool_input" => e.tool_input = map.next_value()?,
                         "tool_output" => e.tool_output = map.next_value()?,
                         "status" => {
-                            e.status = map.next_value::<Option<String>>()?.and_then(|s| Status::from_name(&s));
+                            e.status = map.next_value::<Option<Text<'_>>>()?.and_then(|s| Status::from_name(&s));
                         }
                         "exit_code" => e.exit_code = map.next_value()?,
                         "timestamp" => {
-                            e.timestamp = map.next_value::<Option<String>>()?.and_then(|s| parse_time(&s));
+                            e.timestamp = map.next_value::<Option<Text<'_>>>()?.and_then(|s| parse_time(&s));
                         }
                         // "0.1" lines hold fractions of a millisecond
                         "duration_ms" => {
@@ -433,12 +435,12 @@ impl<'de> Deserialize<'de> for Event {
                         "source" => match map.next_value::<Value>()? {
                             v @ Value::Object(_) => e.source = origin_from(&v),
                             other => {
-                                e.extra.insert(key, other);
+                                e.extra.insert(key.into_owned(), other);
                             }
                         },
                         _ => {
                             let v = map.next_value()?;
-                            e.extra.insert(key, v);
+                            e.extra.insert(key.into_owned(), v);
                         }
                     }
                 }

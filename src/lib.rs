@@ -10,7 +10,7 @@
 //! # Code map
 //!
 //! Uses point one way: `command → {render, export, store, source, query, settings}`; `render, export, query → graph → causality →
-//! event, id, action, patch`; `source, store → event, id, action, patch`. A test holds this.
+//! event, id, action, patch, text`; `source, store → event, id, action, patch, text`. A test holds this.
 //!
 //! # What is deliberately absent
 //!
@@ -31,3 +31,4 @@ pub mod render;
 pub mod settings;
 pub mod source;
 pub mod store;
+pub mod text;

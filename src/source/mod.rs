@@ -15,7 +15,6 @@ pub mod jsonl;
 pub mod opencode;
 pub mod plain;
 mod report;
-pub mod text;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,15 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use rayon::prelude::*;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{hooked, rewound};
 use crate::event::Event;
+
+/// Bytes that are read before their lines are parsed, side by side.
+const CHUNK: u64 = 4 << 20;
+
+/// Bytes that one thread parses as fast as several.
+const SMALL: usize = 256 << 10;
 
 /// Something wrong with a line of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,45 +50,37 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut stored = Stored::default();
     let mut known: HashMap<String, usize> = HashMap::new();
-    let (mut buffer, mut number) = (Vec::new(), 0u64);
+    let (mut chunk, mut number) = (Vec::new(), 0u64);
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     loop {
-        buffer.clear();
-        let n = reader.read_until(b'\n', &mut buffer).with_context(|| format!("cannot read {}", path.display()))?;
-        if n == 0 {
+        chunk.clear();
+        let read = reader.by_ref().take(CHUNK).read_to_end(&mut chunk).and_then(|_| match chunk.last() {
+            Some(b'\n') | None => Ok(0),
+            Some(_) => reader.read_until(b'\n', &mut chunk),
+        });
+        read.with_context(|| format!("cannot read {}", path.display()))?;
+        if chunk.is_empty() {
             break;
         }
-        number += 1;
-        let line = buffer.trim_ascii();
-        if line.is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Event>(line) {
-            Ok(mut event) => {
-                *stored.versions.entry(version_of(line).to_owned()).or_default() += 1;
-                if event.session_id.is_empty() {
-                    event.session_id.clone_from(&stem);
+        let lines: Vec<&[u8]> = lines(&chunk).collect();
+        let parse = |line: &&[u8]| (!line.is_empty()).then(|| serde_json::from_slice::<Event>(line));
+        // threads are worth their start only where there is much to do
+        let parsed: Vec<_> =
+            if chunk.len() < SMALL { lines.iter().map(parse).collect() } else { lines.par_iter().map(parse).collect() };
+        for (line, parsed) in lines.into_iter().zip(parsed) {
+            number += 1;
+            match parsed {
+                Some(Ok(event)) => {
+                    *stored.versions.entry(version_of(line).to_owned()).or_default() += 1;
+                    take(&mut stored, &mut known, event, number, &stem);
                 }
-                if event.agent.is_empty() {
-                    event.agent = "unknown".to_owned();
+                Some(Err(e)) => {
+                    let text = e.to_string();
+                    let what = text.split(" at line ").next().unwrap_or(&text);
+                    let torn = if e.is_eof() { "torn line: " } else { "not an event: " };
+                    stored.problems.push(Problem { line: number, reason: format!("{torn}{what}") });
                 }
-                // hooks give a prompt typed while the agent works the id of the one that it works on
-                let other = known.get(&event.event_id).and_then(|&i| hooked::other_prompt(&stored.events[i], &event));
-                event.event_id = other.unwrap_or(event.event_id);
-                match known.get(&event.event_id) {
-                    Some(&i) => stored.events[i].fold(event),
-                    None => {
-                        known.insert(event.event_id.clone(), stored.events.len());
-                        stored.lines.push(number);
-                        stored.events.push(event);
-                    }
-                }
-            }
-            Err(e) => {
-                let text = e.to_string();
-                let what = text.split(" at line ").next().unwrap_or(&text);
-                let torn = if e.is_eof() { "torn line: " } else { "not an event: " };
-                stored.problems.push(Problem { line: number, reason: format!("{torn}{what}") });
+                None => {}
             }
         }
     }
@@ -96,6 +95,36 @@ fn open(path: &Path) -> std::io::Result<File> {
         true => File::open(path),
         false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no plain file")),
     }
+}
+
+/// Folds an event into what is known.
+fn take(stored: &mut Stored, known: &mut HashMap<String, usize>, mut event: Event, number: u64, stem: &str) {
+    if event.session_id.is_empty() {
+        stem.clone_into(&mut event.session_id);
+    }
+    if event.agent.is_empty() {
+        event.agent = "unknown".to_owned();
+    }
+    // hooks give a prompt typed while the agent works the id of the one that it works on
+    let other = known.get(&event.event_id).and_then(|&i| hooked::other_prompt(&stored.events[i], &event));
+    event.event_id = other.unwrap_or(event.event_id);
+    match known.get(&event.event_id) {
+        Some(&i) => stored.events[i].fold(event),
+        None => {
+            known.insert(event.event_id.clone(), stored.events.len());
+            stored.lines.push(number);
+            stored.events.push(event);
+        }
+    }
+}
+
+/// The lines of a chunk, without the white space around each.
+fn lines(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let whole = if chunk.ends_with(b"\n") { None } else { Some(chunk.len()) };
+    let mut from = 0;
+    memchr::memchr_iter(b'\n', chunk)
+        .chain(whole)
+        .map(move |end| chunk[std::mem::replace(&mut from, end + 1)..end].trim_ascii())
 }
 
 /// The schema version at the head of a line; "" where it does not begin with one.

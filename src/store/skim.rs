@@ -1,6 +1,5 @@
 //! The summary of a session file without its bodies: what a list shows must not need the memory of a session.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -14,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Summary, read_file};
 use crate::event::{Event, EventType, Status, parse_time};
+use crate::text::Text;
 
 /// The summary of a session file: the same as [`Summary::of`] the events that [`read_file`] gives.
 ///
@@ -31,17 +31,20 @@ pub(super) fn summary(path: &Path) -> anyhow::Result<Summary> {
 #[derive(Deserialize)]
 struct Line<'a> {
     #[serde(borrow)]
-    event_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    session_id: Cow<'a, str>,
-    #[serde(borrow, default)]
-    agent: Cow<'a, str>,
-    #[serde(borrow, default)]
-    event_type: Cow<'a, str>,
-    status: Option<Cow<'a, str>>,
-    timestamp: Option<Cow<'a, str>>,
+    event_id: Text<'a>,
+    #[serde(borrow)]
+    session_id: Text<'a>,
+    #[serde(borrow)]
+    agent: Text<'a>,
+    #[serde(borrow)]
+    event_type: Text<'a>,
+    #[serde(borrow)]
+    status: Option<Text<'a>>,
+    #[serde(borrow)]
+    timestamp: Option<Text<'a>>,
     duration_ms: Option<u64>,
-    cwd: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    cwd: Option<Text<'a>>,
     #[serde(default)]
     source: Source,
 }
@@ -99,7 +102,7 @@ fn skim(path: &Path) -> anyhow::Result<Option<Summary>> {
             continue;
         }
         let brief = briefs.entry(id).or_default();
-        brief.is_call = line.event_type == "tool_call";
+        brief.is_call = &*line.event_type == "tool_call";
         // as lines fold: `running` never replaces an ending
         let status = line.status.as_deref().and_then(Status::from_name);
         if status.is_some_and(|s| s != Status::Running) || brief.status.is_none() {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// Per module, the modules it may use.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let base = vec!["event", "id", "action", "patch"];
+    let base = vec!["event", "id", "action", "patch", "text"];
     let with = |more: &[&'static str]| [base.as_slice(), more].concat();
     BTreeMap::from([
-        ("event", vec![]),
+        ("text", vec![]),
+        ("event", vec!["text"]),
         ("id", vec![]),
         ("action", vec![]),
         ("patch", vec!["action"]),

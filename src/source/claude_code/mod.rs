@@ -97,7 +97,7 @@ impl Source for ClaudeCode {
         let reader = BufReader::new(file.take(256 * 1024));
         reader.lines().map_while(Result::ok).find_map(|line| {
             let line: wire::Line<'_> = serde_json::from_str(&line).ok()?;
-            line.cwd.map(super::text::Text::into_owned)
+            line.cwd.map(crate::text::Text::into_owned)
         })
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-pub(super) use crate::source::text::Text;
+pub(super) use crate::text::Text;
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]

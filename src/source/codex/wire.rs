@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::source::text::Text;
+use crate::text::Text;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
