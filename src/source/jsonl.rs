@@ -6,17 +6,23 @@
 //! control bytes, invalid UTF-8, duplicate keys, numbers beyond range, nesting beyond what parsers take, a trailing NUL padding, several objects
 //! on a line.
 
-use std::io::{self, BufRead};
+use std::io::{self, Read};
+use std::ops::Range;
 
 use serde::de::{Deserialize, DeserializeOwned};
 
 /// Longest line that is kept, in bytes. A longer one is passed over and reported: nothing that an agent writes comes near.
 pub const MAX_LINE: usize = 256 << 20;
 
-/// The lines of a file, one at a time in one buffer.
+/// Bytes that are read at once.
+const CHUNK: u64 = 256 << 10;
+
+/// The lines of a file, one at a time. They are looked at where they were read to: no line is copied.
 pub struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
+    /// Where in the buffer the next line begins.
+    from: usize,
     number: u64,
     offset: u64,
 }
@@ -34,10 +40,10 @@ pub struct Line<'a> {
     pub complete: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: Read> Lines<R> {
     /// Lines of `reader`, which stands at the beginning of the file.
     pub fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), number: 0, offset: 0 }
+        Self { reader, buffer: Vec::new(), from: 0, number: 0, offset: 0 }
     }
 
     /// The next line that is not empty.
@@ -48,43 +54,42 @@ impl<R: BufRead> Lines<R> {
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
             let offset = self.offset;
-            self.buffer.clear();
-            let (length, complete) = self.fill()?;
+            let (line, length, complete) = self.line()?;
             if length == 0 {
                 return Ok(None);
             }
             self.number += 1;
             self.offset += length;
+            let number = self.number;
             if length > MAX_LINE as u64 {
-                return Ok(Some(Line { number: self.number, offset, bytes: None, complete }));
+                return Ok(Some(Line { number, offset, bytes: None, complete }));
             }
-            if !trim(&self.buffer).is_empty() {
-                break Ok(Some(Line { number: self.number, offset, bytes: Some(trim(&self.buffer)), complete }));
+            if !trim(&self.buffer[line.clone()]).is_empty() {
+                return Ok(Some(Line { number, offset, bytes: Some(trim(&self.buffer[line])), complete }));
             }
         }
     }
 
-    /// Reads one line into the buffer, at most [`MAX_LINE`] of it; its length and whether it ended.
-    fn fill(&mut self) -> io::Result<(u64, bool)> {
-        let mut length = 0u64;
+    /// Takes one line: where it stands in the buffer (at most [`MAX_LINE`] of it), its length, and whether it ended.
+    fn line(&mut self) -> io::Result<(Range<usize>, u64, bool)> {
+        let (mut searched, mut dropped) = (self.from, 0u64);
         loop {
-            let chunk = match self.reader.fill_buf() {
-                Ok(c) => c,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            if chunk.is_empty() {
-                return Ok((length, false));
+            let end = memchr::memchr(b'\n', &self.buffer[searched..]).map(|i| searched + i + 1);
+            if let Some(end) = end {
+                let line = std::mem::replace(&mut self.from, end)..end;
+                return Ok((line.clone(), dropped + line.len() as u64, true));
             }
-            let end = memchr::memchr(b'\n', chunk);
-            let used = end.map_or(chunk.len(), |i| i + 1);
-            if self.buffer.len() + used <= MAX_LINE {
-                self.buffer.extend_from_slice(&chunk[..used]);
+            // what has been given makes room; of a line that will not be given only the end is looked for
+            self.buffer.drain(..self.from);
+            self.from = 0;
+            if self.buffer.len() > MAX_LINE {
+                dropped += self.buffer.len() as u64;
+                self.buffer.clear();
             }
-            length += used as u64;
-            self.reader.consume(used);
-            if end.is_some() {
-                return Ok((length, true));
+            searched = self.buffer.len();
+            if self.reader.by_ref().take(CHUNK).read_to_end(&mut self.buffer)? == 0 {
+                let line = std::mem::replace(&mut self.from, searched)..searched;
+                return Ok((line.clone(), dropped + line.len() as u64, false));
             }
         }
     }

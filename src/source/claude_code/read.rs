@@ -1,7 +1,6 @@
 //! Reads a transcript and its sub-agents' files into events, line by line.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context;
@@ -173,7 +172,7 @@ impl Reader {
 
     fn file(&mut self, path: &Path, agent: Option<String>, sink: Sink<'_>) -> anyhow::Result<()> {
         let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+        let mut lines = Lines::new(file);
         let name = path.to_string_lossy().into_owned();
         let mut chain = Chain::new(agent.is_some());
         // sidechains of old clients: which agent a line belongs to follows from its parent

@@ -1,7 +1,6 @@
 //! Reads a rollout into events, line by line.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::BufReader;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -86,7 +85,7 @@ const PASSED_OVER: &[&str] = &[
 pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
     let name = transcript.path.to_string_lossy().into_owned();
     let reader = open(&transcript.path)?;
-    let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, reader));
+    let mut lines = Lines::new(reader);
     let mut state = Reader::new(transcript.session_id.clone());
     let (mut scratch, mut scratch2) = (String::new(), String::new());
     while let Some(line) = lines.next().with_context(|| format!("cannot read {name}"))? {

@@ -98,7 +98,7 @@ pub(super) struct Payload<'a> {
     pub info: Option<Info>,
     pub usage: Option<Tokens>,
     #[serde(borrow)]
-    pub item: Option<Item<'a>>,
+    pub item: Option<Box<Item<'a>>>,
     pub exit_code: Option<i64>,
     pub duration: Option<Value>,
     pub success: Option<bool>,
