@@ -115,7 +115,12 @@ fn trim(mut line: &[u8]) -> &[u8] {
 /// # Errors
 /// The reason why the line is of no use.
 pub fn records<'a, T: Deserialize<'a>>(line: &'a [u8], scratch: &'a mut String) -> Result<Vec<T>, String> {
-    let first = match serde_json::from_slice(line) {
+    // one check of the whole line is cheaper than one of each string
+    let parsed = match std::str::from_utf8(line) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(line),
+    };
+    let first = match parsed {
         Ok(record) => return Ok(vec![record]),
         Err(e) => e,
     };

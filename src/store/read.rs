@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{hooked, rewound};
@@ -63,10 +63,10 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
             break;
         }
         let lines: Vec<&[u8]> = lines(&chunk).collect();
-        let parse = |line: &&[u8]| (!line.is_empty()).then(|| serde_json::from_slice::<Event>(line));
+        let event = |line: &&[u8]| (!line.is_empty()).then(|| parse::<Event>(line));
         // threads are worth their start only where there is much to do
         let parsed: Vec<_> =
-            if chunk.len() < SMALL { lines.iter().map(parse).collect() } else { lines.par_iter().map(parse).collect() };
+            if chunk.len() < SMALL { lines.iter().map(event).collect() } else { lines.par_iter().map(event).collect() };
         for (line, parsed) in lines.into_iter().zip(parsed) {
             number += 1;
             match parsed {
@@ -90,11 +90,14 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
 }
 
 /// Opens a plain file; a pipe in the store would be waited for.
-fn open(path: &Path) -> std::io::Result<File> {
+pub(super) fn open(path: &Path) -> std::io::Result<File> {
     match std::fs::metadata(path)?.is_file() {
         true => File::open(path),
         false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no plain file")),
     }
+/// Parses a line. One check of the whole is cheaper than one of each string in it.
+pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> serde_json::Result<T> {
+    std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str)
 }
 
 /// Folds an event into what is known.

@@ -1,7 +1,6 @@
 //! The summary of a session file without its bodies: what a list shows must not need the memory of a session.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::read::{open, parse};
 use super::{Summary, read_file};
 use crate::event::{Event, EventType, Status, parse_time};
 use crate::text::Text;
@@ -65,7 +65,7 @@ struct Brief {
 
 /// The summary; none where the file holds lines that this cannot judge.
 fn skim(path: &Path) -> anyhow::Result<Option<Summary>> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     // headers and prompts whole, all others in brief
     let (mut whole, mut at): (Vec<Event>, HashMap<u64, usize>) = (Vec::new(), HashMap::new());
@@ -79,9 +79,9 @@ fn skim(path: &Path) -> anyhow::Result<Option<Summary>> {
             break;
         }
         let text = buffer.trim_ascii();
-        let line = match serde_json::from_slice::<Line<'_>>(text) {
+        let line = match parse::<Line<'_>>(text) {
             Ok(line) if line.source.hook.is_none() && !line.session_id.is_empty() => line,
-            Err(_) if serde_json::from_slice::<Event>(text).is_err() => continue,
+            Err(_) if parse::<Event>(text).is_err() => continue,
             _ => return Ok(None),
         };
         first.get_or_insert_with(|| (line.session_id.to_string(), line.agent.to_string()));
@@ -91,7 +91,7 @@ fn skim(path: &Path) -> anyhow::Result<Option<Summary>> {
         let id = xxh3_64(line.event_id.as_bytes());
         let known = at.get(&id);
         if known.is_some() || matches!(&*line.event_type, "session" | "user_input") {
-            let Ok(event) = serde_json::from_slice::<Event>(text) else { return Ok(None) };
+            let Ok(event) = parse::<Event>(text) else { return Ok(None) };
             match known {
                 Some(&i) => whole[i].fold(event),
                 None => {

@@ -448,7 +448,10 @@ impl Reader {
         };
         let text = block.content.map(Content::into_text).unwrap_or_default();
         let mut e = Event {
-            event_id: id::call(AGENT, &self.session, call_id),
+            event_id: match self.calls.get(call_id) {
+                Some(call) => call.event.clone(),
+                None => id::call(AGENT, &self.session, call_id),
+            },
             session_id: self.session.clone(),
             agent: AGENT.to_owned(),
             call_id: Some(call_id.to_owned()),

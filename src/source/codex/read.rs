@@ -720,7 +720,10 @@ impl Reader {
         }
         let Some(call_id) = p.call_id.as_deref() else { return };
         let o = outcome(p.output.take().unwrap_or_default());
-        let event_id = id::call(AGENT, &self.session, call_id);
+        let event_id = match self.calls.get(call_id) {
+            Some(call) => call.event.clone(),
+            None => id::call(AGENT, &self.session, call_id),
+        };
         let mut e = self.patch(&event_id, EventType::ToolCall);
         e.source = origin.clone();
         e.call_id = Some(call_id.to_owned());
