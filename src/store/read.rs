@@ -95,6 +95,8 @@ pub(super) fn open(path: &Path) -> std::io::Result<File> {
         true => File::open(path),
         false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no plain file")),
     }
+}
+
 /// Parses a line. One check of the whole is cheaper than one of each string in it.
 pub(super) fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> serde_json::Result<T> {
     std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str)
