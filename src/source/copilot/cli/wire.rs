@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::source::text::Text;
+use crate::text::Text;
 
 /// One record.
 #[derive(Deserialize, Default)]
