@@ -78,7 +78,7 @@ fn recordings_have_the_structure_of_their_scenarios() {
             // to 0.144 the summary is told by the compaction alone
             let sums_up =
                 |e: &&Event| e.input_text().ends_with(&turn.text) && e.usage.and_then(|u| u.output) == turn.output;
-            let told = turn.text.starts_with("SUMMARY") && compactions.iter().any(|e| sums_up(e));
+            let told = turn.text.starts_with("SUMMARY") && compactions.iter().any(sums_up);
             // never asked for, or broken off before 0.50 wrote anything of it
             let never =
                 turn.text == "Spare." || name.ends_with("web-image") && i == 2 || name.ends_with("review") && i == 2;

@@ -1,7 +1,7 @@
 //! GitHub Copilot: the command line client, and the chat of VS Code.
 //!
-//! [`cli`] reads `events.jsonl` of Copilot CLI, which VS Code's Copilot harness (2026) writes as well; [`vscode`] reads what VS Code
-//! itself keeps of its chats. A transcript belongs to the one that [`vscode::owns`] says.
+//! `cli` reads `events.jsonl` of Copilot CLI, which VS Code's Copilot harness (2026) writes as well; `vscode` reads what VS Code
+//! itself keeps of its chats. A transcript belongs to the one that `vscode::owns` says.
 //!
 //! # Ids, the same from hooks and files
 //! - a call: [`crate::id::call`] of the `toolCallId` (VS Code's hooks say `tool_use_id`; an ending `__vscode-<n>` is cut off).
