@@ -32,6 +32,8 @@ pub struct Graph {
     effects: Vec<Vec<usize>>,
     /// Messages that no call of the same response follows or precedes.
     answers: Vec<bool>,
+    /// Asked for with every row: looking for it each time made views of sessions that record none quadratic.
+    cwd: Option<String>,
 }
 
 impl Graph {
@@ -54,6 +56,7 @@ impl Graph {
         let mut graph = Self {
             effects: vec![Vec::new(); events.len()],
             answers: answers(&events),
+            cwd: directory(&events),
             events,
             actions,
             parents,
@@ -76,8 +79,7 @@ impl Graph {
 
     /// The working directory of the session: of its header, else the first recorded.
     pub fn cwd(&self) -> Option<&str> {
-        let header = self.events.iter().find(|e| e.event_type == EventType::Session && e.cwd.is_some());
-        header.or_else(|| self.events.iter().find(|e| e.cwd.is_some())).and_then(|e| e.cwd.as_deref())
+        self.cwd.as_deref()
     }
 
     /// The primary cause of a call.
@@ -173,6 +175,12 @@ fn join(events: &mut [Event]) {
             e.parents.push(call.clone());
         }
     }
+}
+
+/// The working directory of a session's events.
+fn directory(events: &[Event]) -> Option<String> {
+    let header = events.iter().find(|e| e.event_type == EventType::Session && e.cwd.is_some());
+    header.or_else(|| events.iter().find(|e| e.cwd.is_some())).and_then(|e| e.cwd.clone())
 }
 
 /// Messages of responses that made no call.
