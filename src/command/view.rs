@@ -49,9 +49,10 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
     about.extend(graph.cwd().map(|d| text::cut_path(&super::home_relative(ctx, d), room)));
     about.extend(extra("git_branch"));
     if let Some(t) = from {
-        let took = until.map(|u| super::duration((u - t).num_milliseconds())).unwrap_or_default();
         let begun = t.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
-        about.push(format!("{begun} ({took})"));
+        // one time alone says nothing of how long it took
+        let took = until.filter(|u| *u > t).map(|u| format!(" ({})", super::duration((u - t).num_milliseconds())));
+        about.push(format!("{begun}{}", took.unwrap_or_default()));
     }
     let failed = if failed == 0 { String::new() } else { format!(", {failed} not successful") };
     about.push(format!("{}{failed}", super::count(calls, "call")));

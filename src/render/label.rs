@@ -91,11 +91,13 @@ fn parts(event: &Event, action: &Action, cwd: Option<&str>) -> (String, String, 
         EventType::ToolCall => {
             let (object, tone) = object(event, action, cwd);
             // every agent has another name for its shell, and a command needs none
-            let name = match action {
-                Action::Run { command, .. } if !command.trim().is_empty() => "$".to_owned(),
-                _ => event.tool_name.clone().unwrap_or_else(|| "call".to_owned()),
-            };
-            (name, object, tone)
+            let tool = event.tool_name.clone().unwrap_or_else(|| "call".to_owned());
+            match action {
+                // a tool that runs something fixed has only its own name
+                Action::Run { command, .. } if *command == tool => (tool, String::new(), tone),
+                Action::Run { command, .. } if !command.trim().is_empty() => ("$".to_owned(), object, tone),
+                _ => (tool, object, tone),
+            }
         }
         EventType::UserInput => (String::new(), event.input_text().into_owned(), Tone::Prompt),
         EventType::Message => (String::new(), event.input_text().into_owned(), Tone::Words),
@@ -121,7 +123,8 @@ fn object(event: &Event, action: &Action, cwd: Option<&str>) -> (String, Tone) {
         }
         Action::Search { pattern, path } => {
             let place = path.as_deref().map(|p| format!(" in {}", short(p))).unwrap_or_default();
-            (format!("“{pattern}”{place}"), Tone::Plain)
+            let pattern = if pattern.is_empty() { String::new() } else { format!("“{pattern}”") };
+            (format!("{pattern}{place}").trim().to_owned(), Tone::Plain)
         }
         Action::List { path, pattern } => {
             let all: Vec<_> = pattern.iter().cloned().chain(path.as_deref().map(short)).collect();

@@ -40,7 +40,7 @@ pub fn tree(term: &Term, graph: &Graph, shown: &Shown) -> Vec<String> {
         let gutter = term.paint(Tone::Dim, &row.gutter);
         let sign = term.paint(tone, &sign.to_string());
         let batch = if parallel[row.event] { term.paint(Tone::Dim, "∥ ") } else { String::new() };
-        let agent = shape.begins_agent(graph, row.event).map(|a| format!("[{}] ", cut(&super::text::clean(a), 20)));
+        let agent = shape.begins_agent(graph, row.event).map(|a| format!("[{}] ", agent_name(a)));
         let agent = term.paint(Tone::Evidence, &agent.unwrap_or_default());
         let used = width + 1 + columns(&row.gutter) + 2;
         let room = term.width.saturating_sub(used);
@@ -86,6 +86,12 @@ pub fn parallel(graph: &Graph) -> Vec<bool> {
         }
     }
     graph.events.iter().map(|e| key(e).is_some_and(|k| count.get(&k).is_some_and(|n| *n > 1))).collect()
+}
+
+/// A sub-agent's name; of a mere id its beginning.
+fn agent_name(agent: &str) -> String {
+    let is_id = agent.len() >= 16 && agent.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    cut(&super::text::clean(agent), if is_id { 9 } else { 20 })
 }
 
 fn digits(n: usize) -> usize {
