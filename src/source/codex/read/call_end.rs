@@ -1,0 +1,124 @@
+//! The record of the end of a command, patch or MCP call, which tells what the call's own result does not.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::Reader;
+use super::call::Call;
+use super::patch::{files_of, recorded_patch};
+use crate::event::{EventType, Origin, Status, time_from_ms};
+use crate::id;
+use crate::source::Sink;
+use crate::source::codex::wire::Item;
+use crate::source::codex::{AGENT, tools};
+
+impl Reader {
+    /// The end of a command, patch or MCP call: more about a call that is known, or a call that a program of code mode made.
+    pub(super) fn ended(
+        &mut self,
+        item: &Item<'_>,
+        took: Option<(i64, i64)>,
+        time: Option<DateTime<Utc>>,
+        origin: &Origin,
+        sink: Sink<'_>,
+    ) {
+        let kind = item.kind.as_deref().unwrap_or("(no type)");
+        self.report.pass_over(&format!("end of {kind}"));
+        let tool = match kind {
+            "CommandExecution" | "exec_command_end" => "exec_command",
+            "FileChange" | "patch_apply_end" => "file_change",
+            "McpToolCall" | "mcp_tool_call_end" | "DynamicToolCall" => "mcp",
+            "SubAgentActivity" | "CollabAgentToolCall" => {
+                let child =
+                    item.agent_thread_id.clone().or_else(|| item.receiver_thread_ids.as_ref()?.first().cloned());
+                if let (Some(id), Some(child)) = (&item.id, child)
+                    && let Some(call) = self.calls.get(id)
+                {
+                    let event = call.event.clone();
+                    // later calls that address the same thread did not begin it
+                    let begun_by = self.running.entry(child.clone()).or_insert_with(|| event.clone());
+                    if *begun_by != event {
+                        return;
+                    }
+                    if let Some(path) = &item.agent_path {
+                        self.running.insert(path.clone(), event.clone());
+                    }
+                    let mut e = self.patch(&event, EventType::ToolCall);
+                    e.extra.insert("spawned".to_owned(), child.into());
+                    sink(e);
+                }
+                return;
+            }
+            _ => return,
+        };
+        let Some(own) = &item.id else { return };
+        let known = self.calls.get(own).map(|c| (c.event.clone(), c.told));
+        let mut e = match &known {
+            Some((event, _)) => self.patch(event, EventType::ToolCall),
+            None => {
+                let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, own), time, origin);
+                e.call_id = Some(own.clone());
+                e.tool_name = Some(match (tool, &item.server, &item.tool) {
+                    ("mcp", Some(s), Some(t)) => format!("mcp__{s}__{t}"),
+                    _ => tool.to_owned(),
+                });
+                e.tool_input = Some(match &item.command {
+                    Some(c) => json!({"cmd": tools::command_line(c)}),
+                    None => item.arguments.clone().unwrap_or_else(|| files_of(item.changes.as_ref())),
+                });
+                e.tool_output = item.aggregated_output.and_then(|o| serde_json::from_str(o.get()).ok());
+                e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(time);
+                e.cwd = item.cwd.as_deref().map(|c| c.strip_prefix("file://").unwrap_or(c).to_owned());
+                // a call without a record of its own was made by a program: by which one is sure only while one was open
+                match self.cells.as_slice() {
+                    [one] => e.parents = vec![one.clone()],
+                    [] => {
+                        // a command that the user ran (`!`)
+                        e.extra.insert("by_user".to_owned(), true.into());
+                    }
+                    _ => {}
+                }
+                self.events.push((e.event_id.clone(), EventType::ToolCall));
+                self.report.events += 1;
+                self.report.calls += 1;
+                let response = self.responses.len().saturating_sub(1);
+                let call = Call { event: e.event_id.clone(), answered: true, response, told: None };
+                self.calls.insert(own.clone(), call);
+                e
+            }
+        };
+        e.exit_code = item.exit_code;
+        e.duration_ms = item.duration.as_ref().and_then(duration_ms).filter(|ms| *ms > 0);
+        let failed = item.status.as_deref() == Some("failed")
+            || item.exit_code.is_some_and(|c| c != 0)
+            || item
+                .result
+                .as_ref()
+                .is_some_and(|r| r.get("Err").is_some() || r.pointer("/Ok/isError") == Some(&true.into()));
+        e.status = Some(match item.status.as_deref() {
+            Some("declined") => Status::Denied,
+            // what a killed process is given in place of a code
+            _ if item.exit_code == Some(-1) => Status::Interrupted,
+            _ if failed => Status::Error,
+            _ => Status::Ok,
+        });
+        if let Some((_, told)) = known {
+            // an aborted call keeps its interruption, and an error of MCP is told by its text alone
+            if self.aborted || told == Some(Status::Interrupted) || tool == "mcp" && item.status.is_none() && !failed {
+                e.status = None;
+            } else if let Some(call) = self.calls.get_mut(own) {
+                call.told = e.status;
+            }
+        }
+        if let Some(patch) = item.changes.as_ref().and_then(recorded_patch) {
+            e.extra.insert("patch".to_owned(), patch);
+        }
+        sink(e);
+    }
+}
+
+pub(super) fn duration_ms(v: &Value) -> Option<u64> {
+    let secs = v.get("secs").and_then(Value::as_f64)?;
+    let nanos = v.get("nanos").and_then(Value::as_f64).unwrap_or(0.0);
+    Some((secs.max(0.0) * 1000.0 + nanos / 1e6).round() as u64)
+}

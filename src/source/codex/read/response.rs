@@ -1,0 +1,154 @@
+//! Responses of the model: where one ends and the next begins, what was new in its context, and the events that it holds.
+
+use chrono::{DateTime, Utc};
+
+use super::Reader;
+use crate::event::{Event, EventType, Origin, Status};
+use crate::id;
+use crate::source::Sink;
+use crate::source::codex::AGENT;
+use crate::source::codex::wire::Payload;
+
+/// One response of the model.
+#[derive(Default)]
+pub(super) struct Response {
+    /// Its id in events.
+    pub(super) name: String,
+    /// What was new in its context.
+    inputs: Vec<String>,
+    /// Its first message or thought.
+    pub(super) hub: Option<String>,
+    /// Events of its calls, and whether the output came back.
+    pub(super) calls: Vec<(String, bool)>,
+    /// It sums up what a compaction drops (0.169).
+    pub(super) sums_up: bool,
+    /// Its first event, which carries the usage.
+    pub(super) first: Option<(String, EventType)>,
+    pub(super) counted: bool,
+    /// Events so far without an id of their own.
+    unnamed: usize,
+}
+
+/// How the end of a response is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// An output or a message of the user stands between (0.98 to 0.144, and before 0.50).
+    Runs,
+    /// A `turn_context` stands before each request (0.50, 0.98: those without a turn id).
+    Contexts,
+    /// Each item names the request that it came from (0.155 and later).
+    Sequence,
+}
+
+impl Reader {
+    /// The response to which a model item belongs, begun where it is a new one.
+    pub(super) fn response(&mut self, sampled: Option<u64>) -> usize {
+        let new = match sampled {
+            Some(_) => {
+                self.boundary = Boundary::Sequence;
+                self.sampled != sampled || self.responses.is_empty()
+            }
+            None => self.fresh || self.responses.is_empty(),
+        };
+        if new {
+            let inputs = self.inputs(sampled);
+            self.begin(inputs);
+        }
+        self.fresh = false;
+        self.sampled = sampled;
+        self.responses.len() - 1
+    }
+
+    pub(super) fn begin(&mut self, inputs: Vec<String>) {
+        // in 0.50 the tokens of a response stand before its items, everywhere else a compaction took these
+        if self.boundary != Boundary::Contexts {
+            self.spent = None;
+        }
+        let name = format!("response-{}", self.responses.len() + 1);
+        self.last = Some(self.responses.len());
+        self.responses.push(Response { name, inputs, ..Response::default() });
+    }
+
+    /// The last response in the context.
+    pub(super) fn last(&self) -> Option<&Response> {
+        self.responses.get(self.last?)
+    }
+
+    /// What is new since the last response, for a request that held the history up to `through`.
+    pub(super) fn inputs(&mut self, through: Option<u64>) -> Vec<String> {
+        let results = self.last().into_iter().flat_map(|r| &r.calls).filter(|(_, answered)| *answered);
+        let mut inputs: Vec<String> = results.map(|(event, _)| event.clone()).collect();
+        // what came into the history after the request was sent belongs to a later one
+        let (seen, later) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(_, at)| at.zip(through).is_none_or(|(at, through)| at <= through));
+        self.pending = later;
+        inputs.extend(seen.into_iter().map(|(event, _)| event));
+        if inputs.is_empty() {
+            inputs.extend(self.last().and_then(|r| r.hub.clone()));
+        }
+        inputs
+    }
+
+    /// Gives an event of a response with its parents.
+    pub(super) fn give(&mut self, mut e: Event, r: usize, sink: Sink<'_>) {
+        let response = &mut self.responses[r];
+        let mut parents = match &response.hub {
+            Some(hub) => vec![hub.clone()],
+            None => response.inputs.clone(),
+        };
+        let more: Vec<_> = e.parents.drain(..).filter(|p| !parents.contains(p)).collect();
+        parents.extend(more);
+        e.parents = parents;
+        e.turn_id = Some(response.name.clone());
+        if e.is_call() {
+            let answered = e.status != Some(Status::Running);
+            response.calls.push((e.event_id.clone(), answered));
+        } else if response.hub.is_none() && response.calls.is_empty() {
+            response.hub = Some(e.event_id.clone());
+        }
+        if response.first.is_none() {
+            response.first = Some((e.event_id.clone(), e.event_type.clone()));
+            e.usage = self.spent.take();
+            response.counted = e.usage.is_some();
+        }
+        e.model.clone_from(&self.model);
+        self.first(e, sink);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
+    pub(super) fn said(
+        &mut self,
+        kind: EventType,
+        text: String,
+        p: &Payload<'_>,
+        time: Option<DateTime<Utc>>,
+        sampled: Option<u64>,
+        origin: &Origin,
+        sink: Sink<'_>,
+    ) {
+        let r = self.response(sampled);
+        self.say(kind, text, p, time, r, origin, sink);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
+    pub(super) fn say(
+        &mut self,
+        kind: EventType,
+        text: String,
+        p: &Payload<'_>,
+        time: Option<DateTime<Utc>>,
+        r: usize,
+        origin: &Origin,
+        sink: Sink<'_>,
+    ) {
+        let response = &mut self.responses[r];
+        response.unnamed += 1;
+        let own = p.id.as_deref().map_or_else(|| format!("{}:{}", response.name, response.unnamed), str::to_owned);
+        let event_id = id::event_id(AGENT, &self.session, &format!("{}:{own}", kind.as_str()));
+        let mut e = self.event(kind, event_id, time, origin);
+        e.tool_input = Some(text.into());
+        e.native_id = p.id.as_deref().map(str::to_owned);
+        self.give(e, r, sink);
+    }
+}
