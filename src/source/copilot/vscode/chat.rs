@@ -2,23 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::super::AGENT;
-use super::align::{Mark, align};
-use super::parts::{By, Call, Edited, Piece, Shown, shown};
+use super::align::Mark;
+use super::edits::changes;
+use super::parts::{By, Call, Piece, Shown, shown};
 use super::places::path_of_uri;
 use super::result::{result_text, status};
+use super::round::{Joined, RoundCall, thought_text, usage};
+use super::sub_agents::SubAgents;
 use super::timing::Timing;
-use super::tools::action;
 use super::wire::{Request, Tool, list, number, plain_id, text};
-use crate::action::{Action, Hunk};
 use crate::event::{Event, EventType, Origin, Status, Usage, time_from_ms};
 use crate::id;
 use crate::source::{Report, Sink, first_line};
-
-/// Most bytes that are looked through for the places of one call.
-const MOST_LOOKED_AT: usize = 64 << 20;
 
 /// A chat's state with what the user took back.
 pub(super) struct Chat<'a> {
@@ -438,108 +436,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One call of a round.
-struct RoundCall<'a> {
-    /// As the round has it, with what the client adds.
-    id: &'a str,
-    name: &'a str,
-    input: Option<Value>,
-    /// Its place among the parts, where that is sure.
-    part: Option<usize>,
-}
-
-impl RoundCall<'_> {
-    /// Whether it changes a file; none where its input does not tell.
-    fn edits_file(&self, path: &str) -> Option<bool> {
-        let e = Event { tool_name: Some(self.name.to_owned()), tool_input: self.input.clone(), ..Event::default() };
-        match action(&e) {
-            Some(Action::Edit(files)) if !files.is_empty() => Some(files.iter().any(|f| same_file(&f.path, path))),
-            _ => None,
-        }
-    }
-}
-
-/// The calls of a request's rounds, joined with the shown parts.
-struct Joined<'a> {
-    calls: Vec<RoundCall<'a>>,
-    /// Call by part.
-    call_of: HashMap<usize, usize>,
-}
-
-impl<'a> Joined<'a> {
-    fn of(rounds: &'a [Value], shown: &Shown<'a>) -> Self {
-        let all = rounds.iter().flat_map(|r| list(r, "toolCalls"));
-        let mut calls: Vec<RoundCall<'a>> = all
-            .map(|c| RoundCall {
-                id: text(c, "id").unwrap_or_default(),
-                name: text(c, "name").unwrap_or_default(),
-                input: arguments(c),
-                part: None,
-            })
-            .collect();
-        let mains: Vec<usize> =
-            shown.calls.iter().enumerate().filter(|(_, c)| c.by == By::Main).map(|(i, _)| i).collect();
-        let left: Vec<Mark<'_>> = calls.iter().map(|c| Mark { id: plain_id(c.id), name: c.name }).collect();
-        let right: Vec<Mark<'_>> =
-            mains.iter().filter_map(|i| shown.calls.get(*i)).map(|c| Mark { id: c.tool.id(), name: c.name }).collect();
-        let found = align(&left, &right);
-        let mut call_of = HashMap::new();
-        for (n, (call, at)) in calls.iter_mut().zip(found).enumerate() {
-            call.part = at.and_then(|a| mains.get(a).copied()).filter(|p| !call_of.contains_key(p));
-            if let Some(part) = call.part {
-                call_of.insert(part, n);
-            }
-        }
-        Self { calls, call_of }
-    }
-
-    fn part_of(&self, call: &RoundCall<'a>) -> Option<usize> {
-        call.part
-    }
-}
-
-/// The calls of sub-agents, by the call that began them, each given once.
-struct SubAgents {
-    of: HashMap<usize, Vec<usize>>,
-    unknown: Vec<usize>,
-}
-
-impl SubAgents {
-    fn of(shown: &Shown<'_>) -> Self {
-        let mut all = Self { of: HashMap::new(), unknown: Vec::new() };
-        for (i, call) in shown.calls.iter().enumerate() {
-            match call.by {
-                By::Main => {}
-                By::SubAgent(by) => all.of.entry(by).or_default().push(i),
-                By::SomeSubAgent => all.unknown.push(i),
-            }
-        }
-        all
-    }
-
-    fn has(&self, call: usize) -> bool {
-        self.of.contains_key(&call)
-    }
-
-    /// The calls of the sub-agent that a call began, and of those that it began in turn.
-    fn take(&mut self, call: usize) -> Vec<usize> {
-        let mut out = Vec::new();
-        let mut todo = vec![call];
-        while let Some(call) = todo.pop() {
-            let calls = self.of.remove(&call).unwrap_or_default();
-            todo.extend(calls.iter().rev());
-            out.extend(calls);
-        }
-        out
-    }
-
-    fn rest(self) -> Vec<usize> {
-        let mut out: Vec<usize> = self.of.into_values().flatten().chain(self.unknown).collect();
-        out.sort_unstable();
-        out
-    }
-}
-
 /// One response while it is read.
 #[derive(Default)]
 struct Response {
@@ -562,43 +458,6 @@ impl Response {
     }
 }
 
-/// The input of a call: JSON in a string.
-pub(super) fn arguments(call: &Value) -> Option<Value> {
-    match call.get("arguments")? {
-        Value::String(s) if s.is_empty() => None,
-        Value::String(s) => Some(arguments_text(s)),
-        other => Some(other.clone()),
-    }
-}
-
-/// JSON in a string; what is none stays a string.
-pub(super) fn arguments_text(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
-}
-
-fn thought_text(thinking: &Value) -> String {
-    match thinking.get("text") {
-        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
-        other => other.and_then(Value::as_str).unwrap_or_default().to_owned(),
-    }
-}
-
-/// Tokens of one response, where the extension keeps them. Tokens from a cache are part of the prompt's there.
-pub(super) fn usage(round: &Value) -> Option<Usage> {
-    let usage = round.get("usage")?;
-    let n = |v: &Value, key: &str| v.get(key).and_then(Value::as_u64);
-    let detail = |part: &str, key: &str| usage.get(part).and_then(|d| n(d, key));
-    let cached = detail("prompt_tokens_details", "cached_tokens");
-    let input = n(usage, "prompt_tokens")?;
-    Some(Usage {
-        input: Some(input.saturating_sub(cached.unwrap_or(0))),
-        output: n(usage, "completion_tokens"),
-        cache_read: cached,
-        cache_write: detail("prompt_tokens_details", "cache_creation_input_tokens"),
-        reasoning: detail("completion_tokens_details", "reasoning_tokens"),
-    })
-}
-
 /// A rendered message without the user's own words, which are the prompt.
 fn without_prompt(rendered: &str) -> String {
     match (rendered.find("<userRequest>"), rendered.rfind("</userRequest>")) {
@@ -608,97 +467,4 @@ fn without_prompt(rendered: &str) -> String {
         }
         _ => rendered.to_owned(),
     }
-}
-
-/// One file under two spellings of its path: VS Code writes drive letters small.
-fn same_file(a: &str, b: &str) -> bool {
-    a == b || a.len() == b.len() && a.replace('\\', "/").eq_ignore_ascii_case(&b.replace('\\', "/"))
-}
-
-/// Tells a call what the client recorded of its changes: the line at which each place stood where the call says the places,
-/// else the new text.
-fn changes(e: &mut Event, edited: &[Edited<'_>]) {
-    if edited.is_empty() {
-        return;
-    }
-    let said = match action(e) {
-        Some(Action::Edit(files)) => files,
-        _ => Vec::new(),
-    };
-    let mut patch = Vec::new();
-    for file in edited {
-        let hunks = match said.iter().find(|f| same_file(&f.path, &file.path)) {
-            Some(f) if f.change == crate::action::Change::Edit => located(&f.hunks, file.edits),
-            // a file that is written whole is known by its content
-            Some(_) => None,
-            None => {
-                let (hunks, added) = new_text(file.edits);
-                if added {
-                    patch.push(json!({"path": file.path, "change": "add", "hunks": hunks}));
-                } else if !hunks.is_empty() {
-                    patch.push(json!({"path": file.path, "hunks": hunks}));
-                }
-                continue;
-            }
-        };
-        if let Some(hunks) = hunks {
-            patch.push(json!({"path": said_path(&said, &file.path), "hunks": hunks}));
-        }
-    }
-    if !patch.is_empty() {
-        e.extra.insert("patch".to_owned(), patch.into());
-    }
-}
-
-fn said_path(said: &[crate::action::FileEdit], path: &str) -> String {
-    said.iter().find(|f| same_file(&f.path, path)).map_or_else(|| path.to_owned(), |f| f.path.clone())
-}
-
-fn edits_of(groups: &[Value]) -> impl Iterator<Item = (u64, u64, &str)> {
-    groups.iter().flat_map(|g| g.as_array().map(Vec::as_slice).unwrap_or_default()).filter_map(|edit| {
-        let range = edit.get("range")?;
-        let line = |key: &str| range.get(key).and_then(Value::as_u64);
-        Some((line("startLineNumber")?, line("endLineNumber")?, text(edit, "text")?))
-    })
-}
-
-/// The places of a call with the lines at which they begin: where the new text stands once in the recorded edit. None where one is not
-/// found so, or the file was changed by several edits, which move each other's lines.
-fn located(hunks: &[Hunk], groups: &[Value]) -> Option<Vec<Value>> {
-    let mut edits = edits_of(groups);
-    let (Some((first, _, new)), None) = (edits.next(), edits.next()) else { return None };
-    // each place is looked for in the whole text
-    if hunks.len().saturating_mul(new.len()) > MOST_LOOKED_AT {
-        return None;
-    }
-    // of several places, those above move the ones below
-    let mut moved = 0i64;
-    let mut out = Vec::with_capacity(hunks.len());
-    for hunk in hunks {
-        let wanted = hunk.after.trim_end_matches('\n');
-        let mut found = new.match_indices(wanted);
-        let (false, Some((at, _)), None) = (wanted.is_empty(), found.next(), found.next()) else { return None };
-        let before = new.get(..at)?.matches('\n').count();
-        let line = i64::try_from(first).ok()? + i64::try_from(before).ok()? - moved;
-        let lines = |s: &str| i64::try_from(s.matches('\n').count()).unwrap_or(0);
-        moved += lines(&hunk.after) - lines(&hunk.before);
-        let mut m = Map::new();
-        m.insert("line".to_owned(), line.max(1).into());
-        m.insert("before".to_owned(), hunk.before.as_str().into());
-        m.insert("after".to_owned(), hunk.after.as_str().into());
-        out.push(Value::Object(m));
-    }
-    Some(out)
-}
-
-/// The new text of edits whose call tells no input, and whether they wrote a new file from its first line on.
-fn new_text(groups: &[Value]) -> (Vec<Value>, bool) {
-    let edits: Vec<_> = edits_of(groups).collect();
-    let grows = edits.first().is_some_and(|(first, last, _)| *first == 1 && *last == 1)
-        && edits.windows(2).all(|w| matches!(w, [(_, a, _), (b, c, _)] if a < b && b == c));
-    if grows && edits.len() > 1 {
-        let whole: String = edits.iter().map(|(_, _, t)| *t).collect();
-        return (vec![json!({"line": 1, "after": whole})], true);
-    }
-    (edits.iter().map(|(line, _, t)| json!({"line": line, "after": t})).collect(), false)
 }

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::super::AGENT;
-use super::chat::{arguments_text, usage};
 use super::result::status;
+use super::round::{arguments_text, usage};
 use super::wire::{list, number, plain_id, text};
 use crate::event::{Event, EventType, Origin, Status, parse_time};
 use crate::id;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::AGENT;
-use super::chat::arguments;
+use super::round::arguments;
 use super::timing::Timing;
 use super::wire::{list, plain_id, text};
 use crate::event::{Event, EventType, Origin, Status, parse_time};
