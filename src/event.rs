@@ -415,8 +415,9 @@ impl<'de> Deserialize<'de> for Event {
                         }
                         // "0.1" lines hold fractions of a millisecond
                         "duration_ms" => {
-                            let ms: Option<f64> = map.next_value()?;
-                            e.duration_ms = ms.filter(|ms| *ms >= 0.0).map(|ms| ms.round() as u64);
+                            let ms: Option<serde_json::Number> = map.next_value()?;
+                            let rounded = |ms: f64| (ms >= 0.0).then_some(ms.round() as u64);
+                            e.duration_ms = ms.and_then(|n| n.as_u64().or_else(|| n.as_f64().and_then(rounded)));
                         }
                         "parent_event_id" => {
                             let joined = map.next_value::<Option<String>>()?.unwrap_or_default();
