@@ -1,16 +1,14 @@
 //! Records that Aider would keep if it were told to.
 
-use std::fs;
-
 use super::root_of;
-use crate::source::{Env, SwitchedOff};
+use crate::source::{Env, SwitchedOff, plain};
 
 /// The LLM history and the analytics log, where neither the environment nor a configuration file (home, root of the repository,
 /// current directory) asks for them. The command line of a running Aider is not known here.
 pub(super) fn switched_off(env: &Env) -> Vec<SwitchedOff> {
     let root = root_of(&env.cwd);
     let files = [&env.home, &root, &env.cwd].map(|dir| dir.join(".aider.conf.yml"));
-    let texts: Vec<String> = files.iter().filter_map(|f| fs::read_to_string(f).ok()).collect();
+    let texts: Vec<String> = files.iter().filter_map(|f| plain::read_to_string(f).ok()).collect();
     let asked = |key: &str| {
         texts
             .iter()

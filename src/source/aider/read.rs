@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Take};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -16,20 +16,18 @@ use super::session::{Session, Setting};
 use super::zone::Zone;
 use super::{AGENT, analytics, trace};
 use crate::id;
-use crate::source::{Report, Sink};
+use crate::source::{Report, Sink, plain};
 
 /// A session begins at most so long after its program was started.
 const START: TimeDelta = TimeDelta::minutes(3);
 
-fn open(path: &Path, from: u64) -> io::Result<BufReader<File>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    Ok(BufReader::with_capacity(256 * 1024, file))
+fn open(path: &Path, from: u64) -> io::Result<BufReader<Take<File>>> {
+    Ok(BufReader::with_capacity(256 * 1024, plain::open_from(path, from)?))
 }
 
 /// An LLM history with the analytics log of the same requests.
 struct Llm {
-    calls: Calls<BufReader<File>>,
+    calls: Calls<BufReader<Take<File>>>,
     sent: Vec<analytics::Sent>,
     /// How many calls were taken.
     taken: usize,

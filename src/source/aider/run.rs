@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::zone::Zone;
-use crate::source::Env;
+use crate::source::{Env, plain};
 
 /// Name of an empty file: all of the run is in the store. What was taken once is not read again, for LLM histories are large.
 pub const STORED: &str = "stored";
@@ -96,7 +96,7 @@ impl Run {
 
     /// When the chat history was seen to have grown to which size.
     pub(super) fn seen(&self) -> Vec<(u64, DateTime<Utc>)> {
-        let text = fs::read_to_string(self.folder.join(SEEN)).unwrap_or_default();
+        let text = plain::read_to_string(&self.folder.join(SEEN)).unwrap_or_default();
         text.lines().filter_map(|l| serde_json::from_str::<Look>(l).ok()).map(|l| (l.size, l.at)).collect()
     }
 
@@ -120,7 +120,7 @@ pub fn folder(root: &Path, chat: &Path) -> PathBuf {
 
 /// The chat history of such a folder.
 pub(super) fn chat_of(folder: &Path) -> Option<PathBuf> {
-    let path = fs::read_to_string(folder.join(CHAT)).ok()?;
+    let path = plain::read_to_string(&folder.join(CHAT)).ok()?;
     let path = PathBuf::from(path.trim_end_matches('\n'));
     path.is_absolute().then_some(path)
 }
@@ -134,7 +134,7 @@ pub(super) fn runs(folder: &Path) -> Vec<Run> {
 }
 
 fn read(folder: &Path) -> Option<Run> {
-    let text = fs::read_to_string(folder.join(RUN)).ok()?;
+    let text = plain::read_to_string(&folder.join(RUN)).ok()?;
     let mut run: Run = text.lines().rev().find_map(|l| serde_json::from_str(l).ok())?;
     run.folder = folder.to_owned();
     Some(run)

@@ -10,8 +10,8 @@
 //! sessions and grow for ever, so what was read of them is kept while the program runs, and only what is new is read.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -25,6 +25,7 @@ use super::LIST;
 use super::wire::{self, Item};
 use crate::event::parse_time;
 use crate::source::jsonl::{Lines, records};
+use crate::source::plain;
 
 /// A file that changed later than this after a session says nothing more about it.
 const LATER: TimeDelta = TimeDelta::seconds(2);
@@ -135,7 +136,7 @@ pub(super) fn listed(sessions: &Path) -> Arc<Listed> {
     with(sessions, |known| match &known.list {
         Some((read, list)) if *read == stamp => Arc::clone(list),
         _ => {
-            let list = Arc::new(fs::read(&file).map(|bytes| wire::list(&bytes)).unwrap_or_default());
+            let list = Arc::new(plain::read(&file).map(|bytes| wire::list(&bytes)).unwrap_or_default());
             known.list = Some((stamp, Arc::clone(&list)));
             list
         }
@@ -177,23 +178,20 @@ pub(super) fn of(folder: &Path, session: &str, history: &[Item]) -> Found {
 /// Whether a log of `cn` tells of calls, judged by its end.
 pub(super) fn logs_calls(folder: &Path) -> bool {
     const END: u64 = 1 << 20;
-    let Ok(mut file) = File::open(folder.join("logs/cn.log")) else { return false };
-    let length = file.metadata().map_or(0, |m| m.len());
-    let mut end = Vec::new();
-    file.seek(SeekFrom::Start(length.saturating_sub(END))).ok();
-    file.take(END).read_to_end(&mut end).ok();
-    memmem::find(&end, b"[debug]: ").is_some()
+    plain::end(&folder.join("logs/cn.log"), END).is_ok_and(|end| memmem::find(&end, b"[debug]: ").is_some())
 }
 
 impl Known {
     /// Reads what a file has more than when it was read last; all of it where it is shorter now.
     fn read_on(&mut self, file: &Path) {
-        let Ok(mut open) = File::open(file) else { return };
-        let length = open.metadata().map_or(0, |m| m.len());
-        let from = self.read.get(file).copied().filter(|n| *n <= length).unwrap_or(0);
-        if from == length || open.seek(SeekFrom::Start(from)).is_err() {
+        let known = self.read.get(file).copied().unwrap_or(0);
+        let Ok(length) = plain::open(file).map(|f| f.limit()) else { return };
+        let from = if known <= length { known } else { 0 };
+        if from == length {
             return;
         }
+        let Ok(open) = plain::open_from(file, from) else { return };
+        let length = from + open.limit();
         let mut upto = from;
         let name = file.file_name().and_then(|n| n.to_str()).unwrap_or("");
         let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, open));

@@ -24,13 +24,13 @@ mod tools;
 mod wire;
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
-use super::{Env, Report, Sink, Source, SwitchedOff, Transcript};
+use super::{Env, Report, Sink, Source, SwitchedOff, Transcript, plain};
 use crate::action::Action;
 use crate::event::Event;
 
@@ -102,23 +102,18 @@ impl Source for Continue {
 
     fn cwd(&self, transcript: &Transcript) -> Option<String> {
         // before the history in newer files, after it in older ones
-        let mut file = fs::File::open(&transcript.path).ok()?;
-        let mut part = vec![0; 4096];
-        let n = file.read(&mut part).ok()?;
-        wire::workspace_in(part.get(..n)?).or_else(|| {
-            let length = file.metadata().ok()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
-            let mut end = Vec::new();
-            file.take(4096).read_to_end(&mut end).ok()?;
-            wire::workspace_in(&end)
-        })
+        let mut part = Vec::new();
+        plain::open(&transcript.path).ok()?.take(4096).read_to_end(&mut part).ok()?;
+        wire::workspace_in(&part).or_else(|| wire::workspace_in(&plain::end(&transcript.path, 4096).ok()?))
     }
 
     fn read(&self, transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
         let path = &transcript.path;
-        let size = fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?.len();
+        let mut file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let size = file.limit();
         anyhow::ensure!(size <= LARGEST, "{} is too large to be a session ({size} bytes)", path.display());
-        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.to_string_lossy();
         let mut report = Report::default();
         if bytes.trim_ascii().is_empty() {

@@ -24,10 +24,10 @@ mod words;
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::source::{Env, Report, Sink, Transcript};
+use crate::source::{Env, Report, Sink, Transcript, plain};
 
 use super::AGENT;
 
@@ -100,11 +100,7 @@ pub(super) fn claim(path: &Path, head: &[u8]) -> Vec<Transcript> {
 
 /// The session that the last line of `--output-format json` names.
 fn last_word(path: &Path) -> Option<String> {
-    let mut file = fs::File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(64 * 1024))).ok()?;
-    let mut tail = Vec::new();
-    file.take(64 * 1024).read_to_end(&mut tail).ok()?;
+    let tail = plain::end(path, 64 * 1024).ok()?;
     let last = tail.trim_ascii_end().rsplit(|b| *b == b'\n').next()?;
     let last: wire::Last = serde_json::from_slice(last).ok()?;
     last.session_id.filter(|_| last.kind.as_deref() == Some("result"))
@@ -112,7 +108,7 @@ fn last_word(path: &Path) -> Option<String> {
 
 pub(super) fn cwd(transcript: &Transcript) -> Option<String> {
     let mut first = Vec::new();
-    let file = fs::File::open(&transcript.path).ok()?;
+    let file = plain::open(&transcript.path).ok()?;
     BufReader::new(file.take(FIRST_LINE)).read_until(b'\n', &mut first).ok()?;
     let line: wire::Line<'_> = serde_json::from_slice(first.trim_ascii_end()).ok()?;
     let start: Option<wire::Start> = line.data.and_then(|d| serde_json::from_str(d.get()).ok());
@@ -129,7 +125,7 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
 
 /// A plain value of the `workspace.yaml` beside `events.jsonl`.
 fn beside(path: &Path, key: &str) -> Option<String> {
-    let file = fs::File::open(path.parent().filter(|_| is_events(path))?.join("workspace.yaml")).ok()?;
+    let file = plain::open(&path.parent().filter(|_| is_events(path))?.join("workspace.yaml")).ok()?;
     let mut text = String::new();
     file.take(64 * 1024).read_to_string(&mut text).ok()?;
     let value = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'))?.trim();

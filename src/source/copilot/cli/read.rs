@@ -1,7 +1,6 @@
 //! Reads `events.jsonl` into events, record by record.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::Context;
@@ -17,11 +16,11 @@ use crate::event::{Event, EventType, Origin, Status, parse_time};
 use crate::id;
 use crate::source::copilot::AGENT;
 use crate::source::jsonl::{Lines, records};
-use crate::source::{Report, Sink, Transcript};
+use crate::source::{Report, Sink, Transcript, plain};
 
 pub(super) fn read(transcript: &Transcript, title: Option<String>, sink: Sink<'_>) -> anyhow::Result<Report> {
     let name = transcript.path.to_string_lossy().into_owned();
-    let file = File::open(&transcript.path).with_context(|| format!("cannot open {name}"))?;
+    let file = plain::open(&transcript.path).with_context(|| format!("cannot open {name}"))?;
     let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
     let mut state = Reader::new(transcript, title);
     let mut scratch = String::new();

@@ -37,14 +37,14 @@ mod transcript;
 mod wire;
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read as _, Take};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::source::jsonl::document;
-use crate::source::{Env, Report, Sink, Transcript};
+use crate::source::{Env, Report, Sink, Transcript, plain};
 use chat::Chat;
 use replay::{Replayed, replay};
 use slim::Slim;
@@ -109,7 +109,7 @@ impl Kind {
 
 fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    if let Ok(file) = File::open(path) {
+    if let Ok(file) = plain::open(path) {
         // what cannot be read is nobody's
         let _ = file.take(HEAD).read_to_end(&mut head);
     }
@@ -197,8 +197,8 @@ pub(super) fn read(found: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report>
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+fn open(path: &Path) -> anyhow::Result<BufReader<Take<File>>> {
+    let file = plain::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(BufReader::with_capacity(256 * 1024, file))
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::AGENT;
 use crate::source::jsonl::document;
-use crate::source::{Env, Transcript};
+use crate::source::{Env, Transcript, plain};
 
 /// Products with a user data folder of their own.
 const PRODUCTS: [&str; 6] =
@@ -154,7 +154,7 @@ pub(super) fn has_chats(file: &Path) -> bool {
 
 /// The folder that a session ran in, from `workspace.json`. A workspace of several folders names none.
 pub(super) fn cwd(file: &Path) -> Option<String> {
-    let bytes = fs::read(workspace_of(file)?.join("workspace.json")).ok()?;
+    let bytes = plain::read(&workspace_of(file)?.join("workspace.json")).ok()?;
     let workspace: Value = document(&bytes).ok()?;
     path_of_uri(workspace.get("folder")?.as_str()?)
 }
@@ -214,7 +214,7 @@ pub(super) fn chat_id(file: &Path) -> Option<String> {
 fn never_used(file: &Path) -> bool {
     let small = fs::metadata(file).is_ok_and(|m| m.is_file() && m.len() <= PERHAPS_EMPTY);
     let mut text = Vec::new();
-    let read = small && fs::File::open(file).is_ok_and(|f| f.take(PERHAPS_EMPTY).read_to_end(&mut text).is_ok());
+    let read = small && plain::open(file).is_ok_and(|f| f.take(PERHAPS_EMPTY).read_to_end(&mut text).is_ok());
     read && memchr::memmem::find(&text, b"\"requestId\"").is_none()
 }
 
