@@ -96,7 +96,7 @@ impl<R: Read> Lines<R> {
 }
 
 /// Without a byte order mark, NUL padding and white space around.
-fn trim(mut line: &[u8]) -> &[u8] {
+pub(super) fn trim(mut line: &[u8]) -> &[u8] {
     line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let junk = |b: &u8| b.is_ascii_whitespace() || *b == 0;
     while let Some((first, rest)) = line.split_first().filter(|(b, _)| junk(b)) {

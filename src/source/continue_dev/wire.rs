@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use crate::event::{Usage, parse_time, time_from_ms};
-use crate::source::jsonl::{document, repair};
+use crate::source::jsonl::{document, repair, trim};
 
 /// A session.
 #[derive(Debug, Default)]
@@ -214,6 +214,7 @@ fn percent_decoded(s: &str) -> String {
 
 /// A session of a file, with what is wrong with it. Of a torn file the whole items are given.
 pub(super) fn parse(bytes: &[u8]) -> (Session, Option<String>) {
+    let bytes = trim(bytes);
     let mut session = Session::default();
     let first = match from_slice(bytes, &mut session) {
         Ok(()) => return (session, None),
@@ -296,7 +297,7 @@ impl<'de> Visitor<'de> for History<'_> {
 
 /// Whether a file that begins like this is a session.
 pub(super) fn is_session(head: &[u8]) -> bool {
-    let head = head.trim_ascii_start();
+    let head = trim(head);
     let has = |key: &str| memchr::memmem::find(head, format!("\"{key}\"").as_bytes()).is_some();
     head.starts_with(b"{")
         && has("history")
