@@ -18,7 +18,7 @@ use super::wire::{list, number, plain_id, text};
 use crate::event::{Event, EventType, Origin, Status, Usage, time_from_ms};
 use crate::id;
 use crate::source::jsonl::{Lines, records};
-use crate::source::{Report, Sink, first_line};
+use crate::source::{Report, Sink, first_line, plain};
 
 /// A span, within one run of the client.
 type Span = (i64, String);
@@ -134,7 +134,10 @@ fn walk(reader: impl BufRead, file: &str, report: &mut Report, tell: &mut dyn Fn
                     let mut turn = of.and_then(|s| asked.remove(&s)).unwrap_or_default();
                     turn.line = n;
                     turn.span.get_or_insert(own);
-                    respond(&mut turn, attrs);
+                    respond(&mut turn, attrs, report);
+                    if turn.words.is_empty() && turn.thoughts.is_empty() && turn.asked.is_empty() {
+                        report.pass_over("response without words");
+                    }
                     open.push((parent, turn));
                 }
                 "tool_call" => {
@@ -183,7 +186,7 @@ fn close(open: &mut Vec<(Span, Turn)>, agent: &Span, tell: &mut dyn FnMut(Told))
 }
 
 /// Takes the words and the calls out of a response: a list of messages as JSON, whole where it is not cut.
-fn respond(turn: &mut Turn, attrs: &Value) {
+fn respond(turn: &mut Turn, attrs: &Value, report: &mut Report) {
     turn.thoughts = text(attrs, "reasoning").unwrap_or_default().to_owned();
     let response = text(attrs, "response").unwrap_or_default();
     let Ok(messages) = serde_json::from_str::<Value>(response) else {
@@ -192,7 +195,10 @@ fn respond(turn: &mut Turn, attrs: &Value) {
     };
     for part in messages.as_array().into_iter().flatten().flat_map(|m| list(m, "parts")) {
         match text(part, "type") {
-            Some("text") => turn.words.push_str(text(part, "content").unwrap_or_default()),
+            Some("text") => match text(part, "content") {
+                Some(words) => turn.words.push_str(words),
+                None => report.pass_over("response part without words"),
+            },
             Some("reasoning") if turn.thoughts.is_empty() => {
                 turn.thoughts.push_str(text(part, "content").unwrap_or_default());
             }
@@ -204,7 +210,9 @@ fn respond(turn: &mut Turn, attrs: &Value) {
                 let (id, name) = (text(part, "id").unwrap_or_default(), text(part, "name").unwrap_or_default());
                 turn.asked.push((plain_id(id).to_owned(), name.to_owned(), input));
             }
-            _ => {}
+            Some("reasoning") => {}
+            None => report.pass_over("response part without a type"),
+            Some(other) => report.unknown(&format!("response part {other}")),
         }
     }
 }
@@ -289,7 +297,7 @@ pub(super) fn timing(files: &[std::path::PathBuf], timing: &mut Timing) -> std::
     let Some((main, others)) = files.split_first() else { return Ok(()) };
     let mut children: HashMap<Span, String> = HashMap::new();
     let mut begun: Vec<(String, String)> = Vec::new();
-    let open = |path: &Path| Ok::<_, std::io::Error>(std::io::BufReader::new(std::fs::File::open(path)?));
+    let open = |path: &Path| Ok::<_, std::io::Error>(std::io::BufReader::new(plain::open(path)?));
     walk(open(main)?, "", &mut Report::default(), &mut |told| match told {
         Told::Version(version) => timing.version = Some(version),
         Told::Child { span, file } => {
@@ -337,16 +345,17 @@ pub(super) fn read(
     let mark = beside_chats.then(|| "debug log".to_owned());
     let mut r = Reader { session, cwd, mark, report: Report::default(), begun: Vec::new(), children: HashMap::new() };
     let Some((main, others)) = files.split_first() else { return Ok(r.report) };
+    let log = plain::open(main)?;
     let header = r.event(EventType::Session, id::session(AGENT, session), main, 1, None);
     r.put(header, sink);
-    r.log(main, None, sink)?;
+    r.log(main, log, None, sink)?;
     let mut next = 0;
     // a sub-agent may begin others: the list grows
     while let Some((call, file, said_by)) = r.begun.get(next).cloned() {
         next += 1;
         if let Some(path) = others.iter().find(|o| super::places::name(o) == file) {
             // a log that is not there, or torn, says less
-            let _ = r.log(path, Some((call, said_by)), sink);
+            let _ = plain::open(path).and_then(|log| r.log(path, log, Some((call, said_by)), sink));
         }
     }
     Ok(r.report)
@@ -383,8 +392,14 @@ impl Reader<'_> {
     }
 
     /// Reads one log: of the session, or of the sub-agent that a call began.
-    fn log(&mut self, file: &Path, begun_by: Option<(String, String)>, sink: Sink<'_>) -> std::io::Result<()> {
-        let reader = std::io::BufReader::new(std::fs::File::open(file)?);
+    fn log(
+        &mut self,
+        file: &Path,
+        log: impl std::io::Read,
+        begun_by: Option<(String, String)>,
+        sink: Sink<'_>,
+    ) -> std::io::Result<()> {
+        let reader = std::io::BufReader::new(log);
         let name = file.display().to_string();
         let (mut pending, agent) = match begun_by {
             Some((call, agent)) => (vec![call], Some(agent)),
