@@ -213,7 +213,7 @@ fn mutate_json(r: &mut Random, value: &mut Value) {
 /// A few changes: of the JSON of one line, of bytes, or both.
 fn changed(r: &mut Random, seed: &[u8], form: Form) -> Vec<u8> {
     let mut input = seed.to_vec();
-    if matches!(form, Form::JsonLines | Form::Json) && r.below(3) > 0 {
+    if matches!(form, Form::JsonLines | Form::Json | Form::Mutations) && r.below(3) > 0 {
         let mut lines: Vec<Vec<u8>> = input.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
         for _ in 0..=r.below(4) {
             let n = r.below(lines.len());
@@ -365,6 +365,21 @@ fn codex() {
 #[test]
 fn opencode() {
     reader("opencode", "opencode");
+}
+
+#[test]
+fn aider() {
+    reader("aider", "aider");
+}
+
+#[test]
+fn continue_dev() {
+    reader("continue", "continue");
+}
+
+#[test]
+fn copilot() {
+    reader("copilot", "copilot");
 }
 
 /// Lines of a store that all agents' samples filled.

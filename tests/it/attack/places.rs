@@ -62,7 +62,24 @@ fn a_pipe_where_a_file_is_expected() {
     }
 }
 
-/// Pipes beside the files that belong to a session: of sub-agents, of a database's log.
+/// Files that belong to sessions, below the home folder.
+const COMPANIONS: &[&str] = &[
+    ".aider.input.history",
+    ".aider.llm.history",
+    ".aider.conf.yml",
+    ".causetrace/aider/x/chat",
+    ".continue/sessions/sessions.json",
+    ".continue/logs/cn.log",
+    ".continue/dev_data/0.2.0/toolUsage.jsonl",
+    ".continue/dev_data/0.2.0/chatInteraction.jsonl",
+    ".copilot/session-state/3b8fabca-aeb7-4d18-8969-a1c72c5a3b4d/workspace.yaml",
+    ".config/Code/User/workspaceStorage/0f/workspace.json",
+    ".config/Code/User/workspaceStorage/0f/GitHub.copilot-chat/transcripts/aaaaaaaa-0000-4000-8000-00000000000a.jsonl",
+    ".config/Code/User/workspaceStorage/0f/GitHub.copilot-chat/debug-logs/aaaaaaaa-0000-4000-8000-00000000000a/main.jsonl",
+    ".config/Code/User/workspaceStorage/0f/GitHub.copilot-chat/debug-logs/aaaaaaaa-0000-4000-8000-00000000000a/runSubagent-a.jsonl",
+];
+
+/// Pipes beside the files that belong to a session: of sub-agents, of a database's log, of what says when things happened.
 #[cfg(unix)]
 #[test]
 fn pipes_beside_the_file() {
@@ -73,6 +90,10 @@ fn pipes_beside_the_file() {
         fs::create_dir_all(&agents).unwrap();
         let name = p.file.file_name().unwrap().to_str().unwrap().to_owned();
         for beside in [folder.join("agent-x.jsonl"), agents.join("agent-y.jsonl"), folder.join("z.jsonl")] {
+            pipe(&beside);
+        }
+        for beside in COMPANIONS.iter().map(|c| p.home.path().join(c)).filter(|c| !c.exists()) {
+            fs::create_dir_all(beside.parent().unwrap()).unwrap();
             pipe(&beside);
         }
         fs::write(agents.join("agent-w.jsonl"), "").unwrap();

@@ -25,6 +25,8 @@ pub enum Form {
     JsonLines,
     /// One JSON document.
     Json,
+    /// One JSON object a line, each a change of one document: without one of them the others may say nothing.
+    Mutations,
     /// A SQLite database.
     Database,
     /// Plain text.
@@ -33,6 +35,16 @@ pub enum Form {
 
 const CLAUDE_CODE: &str = ".claude/projects/-home-dev-p/0a1b2c3d-0000-4000-8000-000000000001.jsonl";
 const CODEX: &str = ".codex/sessions/2026/01/02/rollout-2026-01-02T03-04-01-01a205b1-76e0-7533-97c2-2627d87fe91d.jsonl";
+
+const CONTINUE: &str = ".continue/sessions/5de50a70-af0f-4210-a149-9e6d0cab6c31.json";
+const COPILOT: &str = ".copilot/session-state/3b8fabca-aeb7-4d18-8969-a1c72c5a3b4d/events.jsonl";
+const VSCODE_LOG: &str =
+    ".config/Code/User/workspaceStorage/0f/chatSessions/aaaaaaaa-0000-4000-8000-00000000000a.jsonl";
+const VSCODE_DOCUMENT: &str =
+    ".config/Code/User/workspaceStorage/0f/chatSessions/aaaaaaaa-0000-4000-8000-00000000000a.json";
+const VSCODE_TRANSCRIPT: &str =
+    ".config/Code/User/workspaceStorage/0f/GitHub.copilot-chat/transcripts/aaaaaaaa-0000-4000-8000-00000000000a.jsonl";
+const VSCODE_DEBUG_LOG: &str = ".config/Code/User/workspaceStorage/0f/GitHub.copilot-chat/debug-logs/aaaaaaaa-0000-4000-8000-00000000000a/main.jsonl";
 
 macro_rules! sample {
     ($agent:literal, $path:expr, $file:literal, $form:ident) => {
@@ -49,6 +61,13 @@ pub static SAMPLES: &[Sample] = &[
     sample!("claude-code", CLAUDE_CODE, "claude-code.jsonl", JsonLines),
     sample!("codex", CODEX, "codex.jsonl", JsonLines),
     sample!("opencode", "session.json", "opencode-export.json", Json),
+    sample!("aider", ".aider.chat.history.md", "aider.md", Text),
+    sample!("continue", CONTINUE, "continue.json", Json),
+    sample!("copilot", COPILOT, "copilot.jsonl", JsonLines),
+    sample!("copilot", VSCODE_LOG, "vscode.jsonl", Mutations),
+    sample!("copilot", VSCODE_DOCUMENT, "vscode.json", Json),
+    sample!("copilot", VSCODE_TRANSCRIPT, "vscode-transcript.jsonl", JsonLines),
+    sample!("copilot", VSCODE_DEBUG_LOG, "vscode-debug-log.jsonl", JsonLines),
     Sample {
         agent: "opencode",
         path: ".local/share/opencode/opencode.db",
@@ -113,6 +132,7 @@ impl Planted {
     pub fn look_at(&self) {
         let env =
             source::Env { home: self.home.path().to_owned(), cwd: self.home.path().to_owned(), ..Default::default() };
+        self.source.switched_off(&env);
         let found = self.source.discover(&env);
         let claimed = source::claim(&self.file).ok().flatten().map(|(_, t)| t).unwrap_or_default();
         for t in found.iter().chain(&claimed).chain(&self.transcripts) {
