@@ -64,32 +64,40 @@ pub fn sync(
         .map(|(source, t)| {
             let mut writer = Writer::new(store);
             let outcome = source.read(t, &mut |event| writer.take(event));
-            writer.flush();
+            let taken = writer.finish();
             if let Ok(mut guard) = all.lock() {
                 guard.1 += 1;
                 progress(guard.1, transcripts.len());
             }
-            (t, outcome, writer)
+            (t, outcome, taken)
         })
         .collect();
     let mut news = all.into_inner().map(|(n, _)| n).unwrap_or_default();
-    for (t, outcome, writer) in results {
+    for (t, outcome, taken) in results {
         news.read += 1;
         match outcome {
-            Ok(report) if writer.problem.is_none() => {
+            Ok(report) if taken.problem.is_none() => {
                 news.report.merge(report);
-                let sessions = writer.sessions.keys().cloned().collect();
-                index.note_read(key(t), t.fingerprint.clone(), sessions);
+                index.note_read(key(t), t.fingerprint.clone(), taken.sessions);
             }
             Ok(report) => news.report.merge(report),
             Err(e) => news.problems.push(format!("{}: {e:#}", t.path.display())),
         }
-        news.problems.extend(writer.problem);
-        news.events += writer.new_events;
-        let fresh = writer.sessions.into_iter().filter(|(_, s)| !s.ids.is_empty());
-        news.sessions.extend(fresh.map(|(id, _)| id));
+        news.problems.extend(taken.problem);
+        news.events += taken.new_events;
+        news.sessions.extend(taken.fresh);
     }
     news
+}
+
+/// What remains of a [`Writer`] once its transcript is done: the keys of the lines would fill the memory.
+struct Taken {
+    /// The sessions that were in it.
+    sessions: Vec<String>,
+    /// Those that got something new.
+    fresh: Vec<String>,
+    new_events: u64,
+    problem: Option<String>,
 }
 
 /// Takes the events of one transcript and appends those lines that the store does not have.
@@ -143,11 +151,16 @@ impl<'a> Writer<'a> {
         pending.buffer.clear();
     }
 
-    fn flush(&mut self) {
-        let ids: Vec<_> = self.sessions.keys().cloned().collect();
-        for id in ids {
-            self.write(&id);
+    /// Writes what is left.
+    fn finish(mut self) -> Taken {
+        let mut sessions: Vec<_> = self.sessions.keys().cloned().collect();
+        // an order that does not change from run to run
+        sessions.sort_unstable();
+        for id in &sessions {
+            self.write(id);
         }
+        let fresh = self.sessions.into_iter().filter(|(_, s)| !s.ids.is_empty()).map(|(id, _)| id).collect();
+        Taken { sessions, fresh, new_events: self.new_events, problem: self.problem }
     }
 }
 
