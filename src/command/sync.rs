@@ -41,7 +41,7 @@ fn key(t: &Transcript) -> String {
     format!("{}:{}#{}", t.agent, t.path.display(), t.session_id.as_deref().unwrap_or(""))
 }
 
-/// Whether a transcript has not been read as it is now.
+/// Whether a transcript has not been read as it is now, or the store lost what it gave.
 pub fn is_unread(index: &Index, transcript: &Transcript) -> bool {
     index.read_already(&key(transcript), &transcript.fingerprint).is_none()
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, Summary, append, skim};
+use super::{Store, Summary, append, file_name, skim};
 
 /// Written into the file; another number makes a new index.
 const VERSION: u32 = 1;
@@ -62,9 +62,11 @@ impl Index {
         Ok(())
     }
 
-    /// What is known of a transcript, if it is still as it was.
+    /// What is known of a transcript, if it is still as it was and the files of its sessions were there when
+    /// [`Self::summaries`] last looked.
     pub fn read_already(&self, key: &str, fingerprint: &str) -> Option<&Read> {
-        self.transcripts.get(key).filter(|r| r.fingerprint == fingerprint)
+        let read = self.transcripts.get(key).filter(|r| r.fingerprint == fingerprint)?;
+        read.sessions.iter().all(|s| self.files.contains_key(&file_name(s))).then_some(read)
     }
 
     /// Notes that a transcript has been read.

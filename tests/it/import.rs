@@ -55,3 +55,25 @@ fn only_what_grew_is_read_and_only_what_is_new_is_taken() {
     assert_eq!(fourth["events"], json!(0), "{fourth}");
     assert_eq!(fs::read_dir(home.path().join(".causetrace/data")).unwrap().count(), 3);
 }
+
+#[test]
+fn what_the_store_lost_is_read_again() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".continue/sessions");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["one", "two"] {
+        let text = json!({"workspaceDirectory": "/w", "history": [prompt("go")]}).to_string();
+        fs::write(folder.join(name).with_extension("json"), text).unwrap();
+    }
+    assert_eq!(import(home.path())["read"], json!(2));
+    let lost = home.path().join(".causetrace/data/one.jsonl");
+    let before = fs::read(&lost).unwrap();
+    fs::remove_file(&lost).unwrap();
+    let again = import(home.path());
+    assert_eq!((&again["read"], &again["sessions"]), (&json!(1), &json!(["one"])), "{again}");
+    assert_eq!(fs::read(&lost).unwrap(), before);
+    assert_eq!(import(home.path())["read"], json!(0));
+
+    fs::remove_dir_all(home.path().join(".causetrace/data")).unwrap();
+    assert_eq!(import(home.path())["sessions"], json!(["one", "two"]));
+}
