@@ -128,8 +128,9 @@ fn transcript(path: &Path, beside: &Beside) -> Option<Transcript> {
     // a file that somebody renamed is known by the id in its lines
     let session = uuid::Uuid::try_parse(stem).is_ok().then(|| stem.to_owned());
     let mut t = Transcript::of_file(AGENT, path, session)?;
-    for file in agent_files(path, stem, beside) {
-        if let Ok(meta) = fs::metadata(&file) {
+    t.parts = agent_files(path, stem, beside);
+    for file in &t.parts {
+        if let Ok(meta) = fs::metadata(file) {
             let modified = meta.modified().ok().map(DateTime::<Utc>::from);
             t.modified = t.modified.max(modified);
             t.fingerprint.push_str(&format!("+{}", meta.len()));

@@ -75,8 +75,15 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
     let mut reader = Reader::new(transcript.session_id.as_deref());
     reader.file(path, None, sink)?;
     if path.file_stem().and_then(|s| s.to_str()).is_some_and(|s| !s.starts_with("agent-")) {
-        let beside = agent_files_beside(&super::files(path.parent().unwrap_or(path)));
-        let files = agent_files(path, &reader.session, &beside);
+        // a renamed file tells its session only now; of others the sub-agents' files were found with it, by one look at a
+        // folder that may hold thousands
+        let files = match &transcript.session_id {
+            Some(_) => transcript.parts.clone(),
+            None => {
+                let beside = agent_files_beside(&super::files(path.parent().unwrap_or(path)));
+                agent_files(path, &reader.session, &beside)
+            }
+        };
         // who spawned whom is in small files: known before any sub-agent is read
         for file in &files {
             let meta = plain::read(&file.with_extension("meta.json")).unwrap_or_default();

@@ -104,6 +104,7 @@ fn transcript(path: &Path, id: String, updated: Option<i64>, fingerprint: String
         path: path.to_owned(),
         modified: updated.and_then(time_from_ms),
         fingerprint,
+        ..Transcript::default()
     }
 }
 
