@@ -38,8 +38,14 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     row("events", s.events.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
     row("responses", s.responses.to_string());
     if let Some(t) = s.tokens {
-        let cache = format!("{} read from cache, {} written to it", t.cache_read, t.cache_write);
-        row("tokens", format!("{} in, {} out, {cache}", t.input, t.output));
+        let kinds = [
+            (t.input, "in"),
+            (t.output, "out"),
+            (t.cache_read, "read from cache"),
+            (t.cache_write, "written to cache"),
+        ];
+        let recorded: Vec<_> = kinds.iter().filter_map(|(n, kind)| Some(format!("{} {kind}", (*n)?))).collect();
+        row("tokens", recorded.join(", "));
     }
     if let Some(ms) = s.span_ms {
         row("span", super::duration(i64::try_from(ms).unwrap_or(i64::MAX)));
@@ -61,7 +67,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     row("inferred", s.inferred.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
     row("causes a call", s.fan_in.iter().map(|(k, n)| format!("{n}× {k}")).collect::<Vec<_>>().join(", "));
     let dead_time = s.dead_ms.map(|ms| format!(", {}", super::duration(i64::try_from(ms).unwrap_or(i64::MAX))));
-    let dead_tokens = s.dead_tokens.map(|t| format!(", {} tokens written for them", t.output));
+    let dead_tokens = s.dead_tokens.and_then(|t| t.output).map(|n| format!(", {n} tokens written for them"));
     let spent = dead_time.unwrap_or_default() + &dead_tokens.unwrap_or_default();
     row("led nowhere", format!("{} of {calls} calls{spent}", s.dead.len()));
     let numbers: Vec<_> = s.guessed.iter().take(8).map(|i| format!("#{}", i + 1)).collect();

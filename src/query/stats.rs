@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::impact::{Effect, effect};
 use crate::action::Action;
-use crate::event::{EventType, Status, Usage};
+use crate::event::{Event, EventType, Status, Usage};
 use crate::graph::Graph;
 
 /// Calls of one tool.
@@ -22,17 +22,21 @@ pub struct Tool {
     pub duration_ms: Option<u64>,
 }
 
-/// Tokens, where recorded.
+/// Tokens; those of a kind that was never recorded are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tokens {
     /// Input that no cache served.
-    pub input: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
     /// Output.
-    pub output: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
     /// Input from a cache.
-    pub cache_read: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<u64>,
     /// Input written to a cache.
-    pub cache_write: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<u64>,
 }
 
 /// A call that was made several times with the same result.
@@ -87,7 +91,7 @@ pub fn stats(graph: &Graph) -> Stats {
         if let Some(t) = &e.turn_id {
             responses.insert((t, &e.agent_id, &e.session_id));
         }
-        if let Some(u) = e.usage {
+        if let Some(u) = e.usage.filter(recorded) {
             s.tokens.get_or_insert_default().add(u);
         }
         s.proven += graph.parents[i].len();
@@ -122,10 +126,14 @@ impl Tokens {
     fn add(&mut self, u: Usage) {
         let sums = [&mut self.input, &mut self.output, &mut self.cache_read, &mut self.cache_write];
         for (sum, more) in sums.into_iter().zip([u.input, u.output, u.cache_read, u.cache_write]) {
-            // a damaged file may hold any number
-            *sum = sum.saturating_add(more.unwrap_or(0));
+            *sum = add(*sum, more);
         }
     }
+}
+
+/// Whether a usage tells a number of [`Tokens`].
+fn recorded(u: &Usage) -> bool {
+    [u.input, u.output, u.cache_read, u.cache_write].iter().any(Option::is_some)
 }
 
 fn failed(status: Option<Status>, exit_code: Option<i64>) -> bool {
@@ -135,6 +143,7 @@ fn failed(status: Option<Status>, exit_code: Option<i64>) -> bool {
 fn add(sum: Option<u64>, more: Option<u64>) -> Option<u64> {
     match (sum, more) {
         (None, None) => None,
+        // a damaged file may hold any number
         (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
     }
 }
@@ -185,7 +194,7 @@ fn dead_tokens(graph: &Graph, dead: &[usize]) -> Option<Tokens> {
     }
     let mut sum: Option<Tokens> = None;
     for (i, e) in graph.events.iter().enumerate() {
-        if let (Some(u), Some(false)) = (e.usage, response(i).and_then(|r| live.get(&r))) {
+        if let (Some(u), Some(false)) = (e.usage.filter(recorded), response(i).and_then(|r| live.get(&r))) {
             sum.get_or_insert_default().add(u);
         }
     }
@@ -228,11 +237,54 @@ fn guessed(graph: &Graph) -> Vec<usize> {
 
 fn loops(graph: &Graph) -> Vec<Loop> {
     let mut seen: HashMap<(String, String, String), Loop> = HashMap::new();
-    for (i, e) in graph.events.iter().enumerate().filter(|(_, e)| e.is_call() && e.tool_output.is_some()) {
+    // where the agent did not record the input, calls with the same result may well differ
+    let told = |e: &Event| e.is_call() && e.tool_input.is_some() && e.tool_output.is_some();
+    for (i, e) in graph.events.iter().enumerate().filter(|(_, e)| told(e)) {
         let key = (e.tool_name.clone().unwrap_or_default(), e.input_text().into_owned(), e.output_text().into_owned());
         seen.entry(key).or_insert(Loop { event: i, times: 0 }).times += 1;
     }
     let mut all: Vec<Loop> = seen.into_values().filter(|l| l.times > 1).collect();
     all.sort_by(|a, b| b.times.cmp(&a.times).then(a.event.cmp(&b.event)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn graph(lines: &[serde_json::Value]) -> Graph {
+        let events = lines.iter().map(|l| serde_json::from_value(l.clone()).unwrap()).collect();
+        Graph::new(events, &|_| Action::Other)
+    }
+
+    #[test]
+    fn calls_repeat_only_where_their_input_is_known() {
+        let call = |id: &str, input: serde_json::Value| {
+            json!({"event_id": id, "session_id": "s", "agent": "x", "event_type": "tool_call", "tool_name": "Bash",
+                "tool_input": input, "tool_output": "ok"})
+        };
+        let (none, ls) = (json!(null), json!({"command": "ls"}));
+        let g = graph(&[call("1", none.clone()), call("2", none), call("3", ls.clone()), call("4", ls)]);
+        assert!(g.events[0].tool_input.is_none());
+        assert_eq!(stats(&g).loops, [Loop { event: 2, times: 2 }]);
+    }
+
+    #[test]
+    fn tokens_that_nobody_recorded_are_absent() {
+        let said = |id: &str, usage: Usage| Event {
+            event_id: id.to_owned(),
+            event_type: EventType::Message,
+            usage: Some(usage),
+            ..Event::default()
+        };
+        let output = |n: u64| Usage { output: Some(n), ..Usage::default() };
+        let cached = Usage { cache_read: Some(0), ..output(u64::MAX) };
+        let of =
+            |events: Vec<Event>| serde_json::to_value(stats(&Graph::new(events, &|_| Action::Other)).tokens).unwrap();
+        assert_eq!(of(vec![said("1", output(3)), said("2", output(4))]), json!({"output": 7}));
+        assert_eq!(of(vec![said("1", output(3)), said("2", cached)]), json!({"output": u64::MAX, "cache_read": 0}));
+        assert_eq!(of(vec![said("1", Usage::default())]), json!(null));
+    }
 }
