@@ -61,6 +61,37 @@ fn the_storage_of_old_clients() {
     expect_file![fixture("1.1.65-parallel/events.txt")].assert_eq(&outline(&sessions(&folder)));
 }
 
+#[test]
+fn parts_that_all_lie_in_one_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let (from, to) = (fixture("1.1.65-parallel/storage"), home.path().join("storage"));
+    let mut todo = vec![from.clone()];
+    while let Some(path) = todo.pop() {
+        if path.is_dir() {
+            todo.extend(fs::read_dir(path).unwrap().map(|e| e.unwrap().path()));
+            continue;
+        }
+        let within = path.strip_prefix(&from).unwrap();
+        let file = match within.starts_with("part") {
+            true => to.join("part").join(path.file_name().unwrap()),
+            false => to.join(within),
+        };
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::copy(path, file).unwrap();
+    }
+    let apart = |folder: &Path| claim(folder).iter().map(read).collect::<Vec<_>>();
+    let strip = |all: Vec<(Vec<Event>, Report)>| {
+        all.into_iter().map(|(e, r)| (outline(&[e]), r.records, r.bad_count)).collect::<Vec<_>>()
+    };
+    let (one, other) = (strip(apart(&from)), strip(apart(&to)));
+    assert!(one[0].1 > 10);
+    assert_eq!(one, other);
+
+    // a damaged part is named once, not with every message
+    fs::write(to.join("part/prt_x.json"), "{").unwrap();
+    assert!(strip(apart(&to)).iter().all(|(_, _, bad)| *bad == 1));
+}
+
 /// Names and contents of a folder; of the shared memory only its size, for that is where locks are taken.
 fn snapshot(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|e| e.unwrap());

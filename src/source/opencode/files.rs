@@ -4,6 +4,8 @@
 //! `storage/part/<message>/<part>.json`: the same JSON as in the database, with the ids inside. Client 1.2.1 takes them over
 //! into the database and leaves them in place.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -22,6 +24,35 @@ use crate::source::plain;
 pub(super) struct Storage {
     folder: PathBuf,
     file: PathBuf,
+    flat: OnceCell<Flat>,
+}
+
+/// The parts of the published layout that has them all in one folder: only reading a file tells whose part it is.
+#[derive(Default)]
+struct Flat {
+    /// Files by message.
+    files: HashMap<String, Vec<PathBuf>>,
+    /// Files that tell no message.
+    problems: Vec<String>,
+}
+
+impl Flat {
+    fn of(folder: &Path) -> Self {
+        #[derive(Deserialize)]
+        struct Owner {
+            #[serde(rename = "messageID")]
+            message: Option<String>,
+        }
+        let mut flat = Self::default();
+        for file in json_files(folder) {
+            match parse::<Owner>(&file) {
+                Ok(Owner { message: Some(id) }) => flat.files.entry(id).or_default().push(file),
+                Ok(_) => {}
+                Err(e) => flat.problems.push(e),
+            }
+        }
+        flat
+    }
 }
 
 /// The JSON files in a folder, by name.
@@ -43,8 +74,11 @@ impl Storage {
     pub(super) fn of(file: &Path) -> Option<Self> {
         let sessions = file.parent()?.parent()?;
         let folder = sessions.parent()?;
-        (sessions.file_name()? == "session" && folder.join("message").is_dir())
-            .then(|| Self { folder: folder.to_owned(), file: file.to_owned() })
+        (sessions.file_name()? == "session" && folder.join("message").is_dir()).then(|| Self {
+            folder: folder.to_owned(),
+            file: file.to_owned(),
+            flat: OnceCell::new(),
+        })
     }
 
     /// The files of the messages of a session, or of the parts of a message.
@@ -71,22 +105,19 @@ impl Storage {
         (messages, problems)
     }
 
+    fn flat(&self) -> &Flat {
+        self.flat.get_or_init(|| Flat::of(&self.folder.join("part")))
+    }
+
     fn parts(&self, message: &str, problems: &mut Vec<String>) -> Vec<Part> {
-        let folder = self.folder.join("part");
         let mut files = self.files_of("part", message);
-        let flat = files.is_empty();
-        if flat {
-            // one published layout has all parts in one folder
-            files = json_files(&folder);
+        if files.is_empty() {
+            files = self.flat().files.get(message).cloned().unwrap_or_default();
         }
         let mut parts = Vec::new();
         for file in files {
-            match parse::<Value>(&file) {
-                Ok(v) if flat && v.get("messageID").and_then(Value::as_str) != Some(message) => {}
-                Ok(v) => match Part::deserialize(v) {
-                    Ok(part) => parts.push(part),
-                    Err(e) => problems.push(format!("{}: {e}", file.display())),
-                },
+            match parse::<Part>(&file) {
+                Ok(part) => parts.push(part),
                 Err(e) => problems.push(e),
             }
         }
@@ -149,6 +180,11 @@ impl Records for Storage {
             let mut problems = Vec::new();
             let parts = self.parts(&message.id, &mut problems);
             take(Record { message, parts, problems, ..Record::default() });
+        }
+        // looked at only if a message has no folder of parts
+        let problems = self.flat.get().map(|f| f.problems.clone()).unwrap_or_default();
+        if !problems.is_empty() {
+            take(Record { problems, ..Record::default() });
         }
         Ok(())
     }
