@@ -67,8 +67,8 @@ pub struct Transcript {
     pub session_id: Option<String>,
     /// The file (or database) to read.
     pub path: PathBuf,
-    /// Other files that belong to it, where the source looked for them already (Claude Code: its sub-agents').
-    pub parts: Vec<PathBuf>,
+    /// Other files that belong to it (Claude Code: its sub-agents'); none where nobody has looked for them.
+    pub parts: Option<Vec<PathBuf>>,
     /// When it last changed.
     pub modified: Option<DateTime<Utc>>,
     /// Changes whenever the transcript or one of the files that belong to it (sub-agents') does: size and time, or what a
@@ -83,7 +83,7 @@ impl Transcript {
         let modified = meta.modified().ok().map(DateTime::<Utc>::from);
         let stamp = modified.map_or(0, |t| t.timestamp_micros());
         let fingerprint = format!("{}:{stamp}", meta.len());
-        Some(Self { agent, session_id, path: path.to_owned(), parts: Vec::new(), modified, fingerprint })
+        Some(Self { agent, session_id, path: path.to_owned(), parts: None, modified, fingerprint })
     }
 }
 

@@ -128,14 +128,16 @@ fn transcript(path: &Path, beside: &Beside) -> Option<Transcript> {
     // a file that somebody renamed is known by the id in its lines
     let session = uuid::Uuid::try_parse(stem).is_ok().then(|| stem.to_owned());
     let mut t = Transcript::of_file(AGENT, path, session)?;
-    t.parts = agent_files(path, stem, beside);
-    for file in &t.parts {
+    let parts = agent_files(path, stem, beside);
+    for file in &parts {
         if let Ok(meta) = fs::metadata(file) {
             let modified = meta.modified().ok().map(DateTime::<Utc>::from);
             t.modified = t.modified.max(modified);
             t.fingerprint.push_str(&format!("+{}", meta.len()));
         }
     }
+    // a renamed file tells its session only when it is read
+    t.parts = t.session_id.is_some().then_some(parts);
     Some(t)
 }
 

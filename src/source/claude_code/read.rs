@@ -75,10 +75,9 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
     let mut reader = Reader::new(transcript.session_id.as_deref());
     reader.file(path, None, sink)?;
     if path.file_stem().and_then(|s| s.to_str()).is_some_and(|s| !s.starts_with("agent-")) {
-        // a renamed file tells its session only now; of others the sub-agents' files were found with it, by one look at a
-        // folder that may hold thousands
-        let files = match &transcript.session_id {
-            Some(_) => transcript.parts.clone(),
+        // mostly found with the transcript, by one look at a folder that may hold thousands
+        let files = match &transcript.parts {
+            Some(found) => found.clone(),
             None => {
                 let beside = agent_files_beside(&super::files(path.parent().unwrap_or(path)));
                 agent_files(path, &reader.session, &beside)
