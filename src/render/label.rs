@@ -131,13 +131,21 @@ fn object(event: &Event, action: &Action, cwd: Option<&str>) -> (String, Tone) {
             (all.join(" in "), Tone::Path)
         }
         Action::Edit(files) => (edits(files, cwd), Tone::Path),
-        Action::Run { command, .. } => (command.clone(), Tone::Plain),
+        Action::Run { command, .. } => (here(command, cwd).to_owned(), Tone::Plain),
         Action::Poll { ids } => (ids.join(" "), Tone::Plain),
         Action::Spawn { prompt } => (format!("“{prompt}”"), Tone::Plain),
         Action::Skill { name } => (name.clone(), Tone::Plain),
         Action::Fetch { target } => (target.clone(), Tone::Path),
         Action::Plan | Action::Ask | Action::Other => (inputs(event), Tone::Plain),
     }
+}
+
+/// A command without a change to the directory in which the session is anyway.
+fn here<'a>(command: &'a str, cwd: Option<&str>) -> &'a str {
+    let (dir, rest) = command.strip_prefix("cd ").and_then(|c| c.split_once("&&")).unwrap_or_default();
+    let dir = dir.trim().trim_matches(['"', '\'']).trim_end_matches('/');
+    let same = !dir.is_empty() && cwd.is_some_and(|c| c.trim_end_matches('/') == dir);
+    if same && !rest.trim().is_empty() { rest.trim_start() } else { command }
 }
 
 /// The changed files with the number of lines removed and added.
@@ -209,5 +217,8 @@ mod tests {
         assert_eq!(plain(&call, &edit, Some("/p"), 20), "Edit …unter.py +2 −1");
         let run = Action::Run { command: "pytest -q\n  --x".into(), cwd: None };
         assert_eq!(plain(&call, &run, None, 60), "$ pytest -q --x");
+        let run = |command: &str| Action::Run { command: command.into(), cwd: None };
+        assert_eq!(plain(&call, &run("cd '/p/' && ls"), Some("/p"), 60), "$ ls");
+        assert_eq!(plain(&call, &run("cd /p/x && ls"), Some("/p"), 60), "$ cd /p/x && ls");
     }
 }
