@@ -118,7 +118,7 @@ impl<'a> Lane<'a> {
         let new_file = a.edits.iter().all(|e| e.removed.is_empty());
         if new_file {
             self.drawn_from(a, after);
-        } else if let Some((m, word)) = self.reason_words(a, after) {
+        } else if let Some((m, word)) = self.reason_words(a, after, sources) {
             candidates.push((m, Rule::ReasonWords, Some(word)));
         }
         if let Some(&m) = self.asks.last().filter(|m| **m >= after) {
@@ -247,7 +247,7 @@ impl<'a> Lane<'a> {
     }
 
     /// The exploration since the prompt that holds most new words of the edit, first seen since the prompt.
-    fn reason_words(&self, a: &Act, after: usize) -> Option<(usize, String)> {
+    fn reason_words(&self, a: &Act, after: usize, sources: &[usize]) -> Option<(usize, String)> {
         let prompt = self.last_prompt()?;
         if self.since().len() < 4 || !self.open.is_empty() {
             return None;
@@ -286,7 +286,8 @@ impl<'a> Lane<'a> {
             if h.steps.first().is_none_or(|f| (*f as usize) < after) {
                 continue;
             }
-            if let Some(m) = h.steps.iter().rev().map(|m| *m as usize).find(|m| explores(*m)) {
+            // a look at the place that is changed shows what is replaced, not why
+            if let Some(m) = h.steps.iter().rev().map(|m| *m as usize).find(|m| explores(*m) && !sources.contains(m)) {
                 votes.entry(m).or_insert((0.0, w.text)).0 += w.weight;
             }
         }
