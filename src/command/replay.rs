@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::{filter, view};
+use crate::render::Term;
 use crate::render::detail::{self, Extent};
 
 /// Lines of each text that are shown.
@@ -65,7 +66,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
                 ctx.out.line(term.paint(crate::render::Tone::Evidence, &crate::render::text::cut(&text, term.width)));
             }
         }
-        for line in detail::body(&term, &graph, i, Extent::Head(HEAD)) {
+        let inner = Term { width: term.width.saturating_sub(4), ..term };
+        for line in detail::body(&inner, &graph, i, Extent::Head(HEAD)) {
             ctx.out.line(format!("    {line}"));
         }
         if live {

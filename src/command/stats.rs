@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::view;
 use crate::query::stats::stats;
-use crate::render::{Tone, detail, text};
+use crate::render::{Term, Tone, detail, text};
 
 /// Figures of a session: calls by tool, failures, tokens, how causes are known, what led nowhere
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,9 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         ctx.out.line("");
         ctx.out.line(term.paint(Tone::Dim, "the same call with the same result"));
         for l in s.loops.iter().take(10) {
-            ctx.out.line(format!("  {}×  {}", l.times, detail::title(&term, &graph, l.event)));
+            let times = format!("  {}×  ", l.times);
+            let inner = Term { width: term.width.saturating_sub(text::columns(&times)), ..term };
+            ctx.out.line(format!("{times}{}", detail::title(&inner, &graph, l.event)));
         }
     }
     Ok(0)

@@ -16,7 +16,10 @@ pub(super) fn action(event: &Event) -> Action {
         | "command" | "Bash" => {
             let command = ["cmd", "command", "script"].iter().find_map(|k| input.get(k).map(command_line));
             let command = command.unwrap_or_default();
-            patch_in_command(input).unwrap_or(Action::Run { command, cwd: cwd() })
+            let patch = patch_in_command(input).or_else(|| patch_in_script(&command));
+            let Some(mut files) = patch else { return Action::Run { command, cwd: cwd() } };
+            number(&mut files, event);
+            Action::Edit(files)
         }
         "apply_patch" => {
             let raw = input
@@ -94,11 +97,38 @@ fn quoted(word: &str) -> String {
 }
 
 /// `["apply_patch", text]` given to a shell tool (0.34 to 0.98).
-fn patch_in_command(input: &Value) -> Option<Action> {
+fn patch_in_command(input: &Value) -> Option<Vec<FileEdit>> {
     let words = input.get("command")?.as_array()?;
     let [program, text] = words.as_slice() else { return None };
     let files = parse_apply_patch(text.as_str()?);
-    (program.as_str()? == "apply_patch" && !files.is_empty()).then_some(Action::Edit(files))
+    (program.as_str()? == "apply_patch" && !files.is_empty()).then_some(files)
+}
+
+/// `apply_patch <<'EOF' …`, alone or behind `cd DIR &&`: the client takes it as the tool itself (0.34 to 0.130). A script that
+/// does more besides stays a command.
+fn patch_in_script(script: &str) -> Option<Vec<FileEdit>> {
+    let script = script.trim();
+    let (dir, script) = match script.strip_prefix("cd ").and_then(|s| s.split_once("&&")) {
+        Some((dir, rest)) => (Some(dir.trim().trim_matches(['"', '\''])), rest.trim_start()),
+        None => (None, script),
+    };
+    let rest = script.strip_prefix("apply_patch")?.trim_start().strip_prefix("<<")?;
+    let (word, body) = rest.trim_start_matches('-').split_once('\n')?;
+    let word = word.trim().trim_matches(['"', '\'']);
+    let body = body.strip_suffix(word).filter(|b| !word.is_empty() && b.ends_with('\n'))?;
+    if !body.trim_start().starts_with("*** Begin Patch") || body.lines().any(|l| l == word) {
+        return None;
+    }
+    let mut files = parse_apply_patch(body);
+    for file in &mut files {
+        let below = |p: &str| match dir {
+            Some(dir) if !p.starts_with('/') => format!("{}/{p}", dir.trim_end_matches('/')),
+            _ => p.to_owned(),
+        };
+        file.path = below(&file.path);
+        file.moved_to = file.moved_to.as_deref().map(below);
+    }
+    (!files.is_empty()).then_some(files)
 }
 
 fn plain(v: &Value) -> String {
@@ -142,5 +172,23 @@ fn number(files: &mut [FileEdit], event: &Event) {
                 hunk.line = k.line.zip(at).and_then(|(line, at)| line.checked_add(at as u64));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_in_a_script_is_an_edit_and_nothing_else_is() {
+        let patch = "*** Begin Patch\n*** Add File: a.py\n+x = 1\n*** End Patch\n";
+        let paths = |script: &str| {
+            patch_in_script(script).map(|files| files.into_iter().map(|f| f.path).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(paths(&format!("apply_patch <<'EOF'\n{patch}EOF")).as_deref(), Some("a.py"));
+        assert_eq!(paths(&format!("cd /p/q && apply_patch << \"P\"\n{patch}P\n")).as_deref(), Some("/p/q/a.py"));
+        assert_eq!(paths(&format!("apply_patch <<'EOF'\n{patch}EOF\nrm b.py\nEOF")), None);
+        assert_eq!(paths(&format!("cat > p <<'EOF'\n{patch}EOF")), None);
+        assert_eq!(paths("apply_patch <<'EOF'\nnothing\nEOF"), None);
     }
 }
