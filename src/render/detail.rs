@@ -112,14 +112,14 @@ pub fn body(term: &Term, graph: &Graph, i: usize, extent: Extent) -> Vec<String>
     lines
 }
 
-/// Whether the title holds the whole input: nothing of it is cut, and it has one line.
+/// Whether the title, which stands four columns to the left, holds the whole input: nothing of it is cut, and it has one line.
 fn title_says_all(term: &Term, graph: &Graph, i: usize) -> bool {
     let event = &graph.events[i];
     match &graph.actions[i] {
         Action::Read { .. } | Action::Search { .. } | Action::List { .. } | Action::Poll { .. } => true,
-        Action::Run { command, .. } => fits(command, term.width.saturating_sub(24)),
+        Action::Run { command, .. } => fits(command, term.width.saturating_sub(20)),
         _ if event.is_call() => false,
-        _ => fits(&event.input_text(), term.width.saturating_sub(8)),
+        _ => fits(&event.input_text(), term.width.saturating_sub(4)),
     }
 }
 

@@ -296,6 +296,13 @@ pub fn check_parents(events: &[&Event], place: &str, more: impl Fn(&Event) -> Ve
     }
 }
 
+/// Whether a field of the input is this text, or a list that ends with it.
+fn input_says(call: &Event, key: &str, text: &str) -> bool {
+    let field = call.tool_input.as_ref().and_then(|i| i.get(key));
+    let last = field.and_then(Value::as_array).and_then(|a| a.last()).or(field);
+    last.and_then(Value::as_str) == Some(text)
+}
+
 /// Whether a call is what the script asked for, in the neutral words that both know.
 fn is_call(source: &dyn Source, call: &Event, wanted: &Value) -> bool {
     let action = source.action(call);
@@ -305,7 +312,11 @@ fn is_call(source: &dyn Source, call: &Event, wanted: &Value) -> bool {
     match wanted["tool"].as_str() {
         // models of code mode get at commands through a program
         Some("bash") => {
+            // a patch handed to the shell is an edit
+            let patch = || said("command").starts_with("apply_patch <<") && edits(&|_| true);
+            let cmd = |e: &Event| ["cmd", "command"].iter().any(|k| input_says(e, k, said("command")));
             runs(&|c| c == said("command"))
+                || patch() && cmd(call)
                 || call.tool_name.as_deref() == Some("exec") && call.input_text().contains(said("command"))
         }
         Some("patch") => call.input_text() == said("input") && matches!(action, Action::Edit(_)),
