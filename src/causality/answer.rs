@@ -14,7 +14,7 @@ const CHECKED: [&str; 10] = ["test", "pass", "fail", "build", "built", "lint", "
 
 impl Lane<'_> {
     pub(super) fn answer(&mut self, n: usize) {
-        let text = std::mem::take(&mut self.steps[n].text);
+        let text = &self.steps[n].text;
         let text_seen = &text[..floor(&text, LIMIT)];
         let prompt = self.last_prompt();
         let from = prompt.unwrap_or(self.view);
@@ -49,6 +49,5 @@ impl Lane<'_> {
         if let Some((m, _)) = self.checks.last().filter(|(m, _)| speaks && *m > from) {
             self.put(*m, Rule::TellsCheck, 1.0, None);
         }
-        self.steps[n].text = text;
     }
 }

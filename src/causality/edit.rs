@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
 use super::files::{base, compat};
+use super::hash::Hashes;
 use super::index::name_key;
 use super::link::{Lane, What};
 use super::rules::Rule;
@@ -183,7 +184,7 @@ impl<'a> Lane<'a> {
         if let Some(name) = a.edits.iter().map(|e| base(&e.path)).find(|n| shown.contains(n)) {
             return Some(name.to_owned());
         }
-        let mut known: HashSet<u64> = words(shown).iter().map(|w| w.hash).collect();
+        let mut known: Hashes = words(shown).iter().map(|w| w.hash).collect();
         known.extend(self.act(run).into_iter().flat_map(|b| words(&b.need)).map(|w| w.hash));
         let shared = |w: &super::tokens::Word<'_>| w.weight >= 1.0 && !w.path && known.contains(&w.hash);
         words(&a.new).into_iter().find(shared).map(|w| w.text.to_owned())

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
 use super::files::{base, compat, is_file, subject};
+use super::hash::Hashes;
 use super::index::name_key;
 use super::link::{Lane, What, last_of, norm_key, norm_words, squeeze};
 use super::rules::Rule;
@@ -707,7 +708,7 @@ impl<'a> Lane<'a> {
 
     /// Each word is explained by the turn before where that holds it, else by its only or its last holder.
     fn word_rules(&mut self, previous: &[usize], need: &[Word<'_>]) {
-        let mut given: HashSet<u64> = HashSet::new();
+        let mut given: Hashes = Hashes::default();
         for &m in previous {
             if let Some(b) = self.act(m) {
                 given.extend(words(&without_paths(&b.need)).iter().map(|w| w.hash));
@@ -850,9 +851,9 @@ fn lo_of(range: Option<(Option<u64>, Option<u64>)>) -> Option<u64> {
 
 /// Whether two calls share half of their words, folders left out.
 fn alike(a: &Act, b: &Act) -> bool {
-    let of = |x: &Act| -> HashSet<u64> {
+    let of = |x: &Act| -> Hashes {
         let bare = without_paths(&x.need);
-        let mut all: HashSet<u64> = words(&bare).iter().map(|w| w.hash).collect();
+        let mut all: Hashes = words(&bare).iter().map(|w| w.hash).collect();
         all.extend(x.paths.iter().map(|p| xxhash_rust::xxh3::xxh3_64(base(p).as_bytes())));
         all
     };

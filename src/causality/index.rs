@@ -1,10 +1,9 @@
 //! Where words, paths, lines of source and `path:line` hits stand in the steps so far. Every list is bounded, so that a word
 //! that is everywhere costs no more than one that is rare.
 
-use std::collections::HashMap;
-
 use super::files::{base, clean, compat, is_file};
-use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan, source_line, words};
+use super::hash::ByHash;
+use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan, source_line, telling_lines, words};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Holders of one word: how many, the first, and the most recent.
@@ -15,25 +14,25 @@ pub(super) struct Holders {
 }
 
 /// A reading: step, first and last line, path.
-pub(super) type Read = (u32, Option<u64>, Option<u64>, Box<str>);
+pub(super) type Read<'a> = (u32, Option<u64>, Option<u64>, &'a str);
 
 const HOLDERS: usize = 13;
 const PER_NAME: usize = 96;
 const PER_LINE: usize = 24;
 
 #[derive(Debug, Default)]
-pub(super) struct Index {
-    words: HashMap<u64, Holders>,
+pub(super) struct Index<'a> {
+    words: ByHash<Holders>,
     /// By hash of the base name: step and path.
-    paths: HashMap<u64, Vec<(u32, Box<str>)>>,
+    paths: ByHash<Vec<(u32, &'a str)>>,
     /// By hash of the base name: line, step, path.
-    hits: HashMap<u64, Vec<(u64, u32, Box<str>)>>,
+    hits: ByHash<Vec<(u64, u32, &'a str)>>,
     /// By hash of a line of source: step, and whether it was shown (else written).
-    lines: HashMap<u64, Vec<(u32, bool)>>,
+    lines: ByHash<Vec<(u32, bool)>>,
     /// By hash of the base name: step, first and last line, path.
-    pub(super) reads: HashMap<u64, Vec<Read>>,
+    pub(super) reads: ByHash<Vec<Read<'a>>>,
     /// By hash of the base name: step and path.
-    pub(super) edited: HashMap<u64, Vec<(u32, Box<str>)>>,
+    pub(super) edited: ByHash<Vec<(u32, &'a str)>>,
 }
 
 /// Adds to a bounded list: the first stays, the oldest of the others goes.
@@ -48,7 +47,7 @@ pub(super) fn name_key(path: &str) -> u64 {
     xxh3_64(base(path).as_bytes())
 }
 
-impl Index {
+impl<'a> Index<'a> {
     pub(super) fn holders(&self, word: u64) -> Option<&Holders> {
         self.words.get(&word)
     }
@@ -77,16 +76,16 @@ impl Index {
         steps
     }
 
-    pub(super) fn add_path(&mut self, path: &str, step: usize) {
-        push(self.paths.entry(name_key(path)).or_default(), (step as u32, path.into()), PER_NAME);
+    pub(super) fn add_path(&mut self, path: &'a str, step: usize) {
+        push(self.paths.entry(name_key(path)).or_default(), (step as u32, path), PER_NAME);
     }
 
-    pub(super) fn edit(&mut self, path: &str, step: usize) {
-        push(self.edited.entry(name_key(path)).or_default(), (step as u32, path.into()), PER_NAME);
+    pub(super) fn edit(&mut self, path: &'a str, step: usize) {
+        push(self.edited.entry(name_key(path)).or_default(), (step as u32, path), PER_NAME);
     }
 
-    pub(super) fn read(&mut self, path: &str, from: Option<u64>, to: Option<u64>, step: usize) {
-        push(self.reads.entry(name_key(path)).or_default(), (step as u32, from, to, path.into()), PER_NAME);
+    pub(super) fn read(&mut self, path: &'a str, from: Option<u64>, to: Option<u64>, step: usize) {
+        push(self.reads.entry(name_key(path)).or_default(), (step as u32, from, to, path), PER_NAME);
     }
 
     pub(super) fn knows_path(&self, path: &str) -> bool {
@@ -99,9 +98,9 @@ impl Index {
         all.filter(|(_, _, q)| compat(path, q) > 0).map(|(line, n, _)| (*n as usize, *line)).collect()
     }
 
-    fn add_hit(&mut self, path: &str, line: u64, step: usize) {
+    fn add_hit(&mut self, path: &'a str, line: u64, step: usize) {
         let list = self.hits.entry(name_key(path)).or_default();
-        list.push((line, step as u32, path.into()));
+        list.push((line, step as u32, path));
         if list.len() > 1024 {
             list.drain(..512);
         }
@@ -119,40 +118,24 @@ impl Index {
     }
 
     /// Enters a text that was shown: words, paths, hits, lines.
-    pub(super) fn show(&mut self, text: &str, step: usize) {
-        let text = &text[..floor(text, LIMIT)];
-        let mut paths = Vec::new();
-        for w in words(text) {
-            self.hold(w.hash, step);
-            if w.path {
-                paths.push(w.text);
-            }
+    pub(super) fn show(&mut self, shown: &Shown<'a>, step: usize) {
+        for word in &shown.words {
+            self.hold(*word, step);
         }
-        for p in paths {
+        for path in &shown.paths {
             // a bare name within a path was entered with the path
-            self.add_path(p, step);
+            self.add_path(path, step);
         }
-        path_lines(text, |p, line| self.add_hit(p, line, step));
-        let mut file: Option<&str> = None;
-        for line in text.lines() {
-            if let Some(name) = line.strip_prefix("+++ ") {
-                file = Some(clean(name.split_whitespace().next().unwrap_or("")));
-            } else if let (Some(rest), Some(f)) = (line.strip_prefix("@@ -"), file) {
-                let start =
-                    rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
-                if let Some(start) = start {
-                    self.add_hit(f, start, step);
-                }
-            }
-            let l = source_line(line);
-            if is_telling(l) {
-                self.add_line(line_hash(l), step, true);
-            }
+        for (path, line) in &shown.hits {
+            self.add_hit(path, *line, step);
+        }
+        for line in &shown.lines {
+            self.add_line(*line, step, true);
         }
     }
 
     /// A search in one file prints bare line numbers.
-    pub(super) fn show_numbers(&mut self, path: &str, text: &str, step: usize) {
+    pub(super) fn show_numbers(&mut self, path: &'a str, text: &str, step: usize) {
         if !is_file(path) {
             return;
         }
@@ -168,13 +151,70 @@ impl Index {
     }
 
     /// Enters words that a call coined or an edit wrote.
-    pub(super) fn coin(&mut self, text: &str, step: usize, only_new: bool) {
-        let mut found = Vec::new();
-        scan(text, |w| found.push(w.hash));
-        for hash in found {
+    pub(super) fn coin(&mut self, words: &[u64], step: usize, only_new: bool) {
+        for &hash in words {
             if !(only_new && self.is_held(hash)) {
                 self.hold(hash, step);
             }
         }
     }
+}
+
+/// What a text shows. Finding it is most of the work, and needs nothing of the steps before.
+#[derive(Debug, Default)]
+pub(super) struct Shown<'a> {
+    /// Hashes of its words.
+    words: Vec<u64>,
+    paths: Vec<&'a str>,
+    /// Path and line.
+    hits: Vec<(&'a str, u64)>,
+    /// Hashes of its telling lines, as they stand in the file.
+    lines: Vec<u64>,
+}
+
+impl<'a> Shown<'a> {
+    /// `plainly`: its lines count also as they stand in the text.
+    pub(super) fn of(whole: &'a str, plainly: bool) -> Self {
+        let text = &whole[..floor(whole, LIMIT)];
+        let mut shown = Self::default();
+        for w in words(text) {
+            shown.words.push(w.hash);
+            if w.path {
+                shown.paths.push(w.text);
+            }
+        }
+        path_lines(text, |p, line| shown.hits.push((p, line)));
+        let mut file: Option<&str> = None;
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("+++ ") {
+                file = Some(clean(name.split_whitespace().next().unwrap_or("")));
+            } else if let (Some(rest), Some(f)) = (line.strip_prefix("@@ -"), file) {
+                let start =
+                    rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
+                if let Some(start) = start {
+                    shown.hits.push((f, start));
+                }
+            }
+            let l = source_line(line);
+            if is_telling(l) {
+                shown.lines.push(line_hash(l));
+            }
+        }
+        if plainly {
+            shown.lines.extend(telling_lines(whole).map(line_hash));
+        }
+        shown
+    }
+}
+
+/// Hashes of the words of a text, and of those among them that an edit would be known by.
+pub(super) fn coined(text: &str) -> (Vec<u64>, Vec<u64>) {
+    let (mut all, mut strong) = (Vec::new(), Vec::new());
+    scan(text, |w| {
+        all.push(w.hash);
+        if w.weight >= 1.0 {
+            strong.push(w.hash);
+        }
+    });
+    (all, strong)
 }

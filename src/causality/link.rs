@@ -10,10 +10,11 @@ use rayon::prelude::*;
 
 use super::act::{Act, Group, Kind, body};
 use super::files::{base, compat};
-use super::index::Index;
+use super::hash::{ByHash, Hashes};
+use super::index::{Index, Shown, coined};
 use super::rules::Rule;
 use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{line_hash, scan, telling_lines};
+use super::tokens::{line_hash, scan};
 use super::{Cause, Evidence, Links};
 use crate::action::Action;
 use crate::event::{Event, EventType};
@@ -22,6 +23,10 @@ use crate::event::{Event, EventType};
 const FLOOR: f32 = 0.50;
 /// At most so many causes beside verified edits and sources of replaced text.
 const CAP: usize = 4;
+/// A lane of more events is long.
+const LONG: usize = 256;
+/// So many steps are read at once, ahead of the pass.
+const AHEAD: usize = 64;
 
 /// The causes of every tool call. `events` are folded and in causal order; `action_of` says what a call does.
 pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
@@ -33,21 +38,22 @@ pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
     for (i, e) in events.iter().enumerate() {
         lanes.entry((&e.session_id, e.agent_id.as_deref())).or_default().push(i);
     }
-    let decided: Vec<Vec<(usize, Vec<Cause>)>> = lanes
-        .into_par_iter()
-        .map(|(_, members)| {
-            let dead =
-                |i: &usize| events[*i].extra.get("dead_branch").and_then(serde_json::Value::as_bool) == Some(true);
-            let live: Vec<usize> = members.iter().copied().filter(|i| !dead(i)).collect();
-            let mut decided = Lane::new(events, &acts, &live).run();
-            if live.len() < members.len() {
-                // what the user took back is out of view of all that came after, but had its own reasons
-                let all = Lane::new(events, &acts, &members).run();
-                decided.extend(all.into_iter().filter(|(i, _)| dead(i)));
-            }
-            decided
-        })
-        .collect();
+    // a long lane has both threads to itself, and many short ones share them: never one within another, so that no thread
+    // that waits for its lane begins the next
+    let (long, short): (Vec<_>, Vec<_>) = lanes.into_values().partition(|members| members.len() > LONG);
+    let run = |members: &[usize], apart: bool| -> Vec<(usize, Vec<Cause>)> {
+        let dead = |i: &usize| events[*i].extra.get("dead_branch").and_then(serde_json::Value::as_bool) == Some(true);
+        let live: Vec<usize> = members.iter().copied().filter(|i| !dead(i)).collect();
+        let mut decided = lane(events, &acts, &live, apart);
+        if live.len() < members.len() {
+            // what the user took back is out of view of all that came after, but had its own reasons
+            let all = lane(events, &acts, members, apart);
+            decided.extend(all.into_iter().filter(|(i, _)| dead(i)));
+        }
+        decided
+    };
+    let mut decided: Vec<_> = long.iter().map(|members| run(members, true)).collect();
+    decided.par_extend(short.par_iter().map(|members| run(members, false)));
     for (i, causes) in decided.into_iter().flatten() {
         // what a client does by itself has no other causes than its proven parents
         if !automatic(&events[i]) {
@@ -83,6 +89,34 @@ pub(super) struct Step<'a> {
     pub text: std::borrow::Cow<'a, str>,
 }
 
+/// What the pass asks of a step's texts. It depends on no other step.
+struct Seen<'a> {
+    shown: Shown<'a>,
+    /// Hashes of the words of what a call needs, and of what it writes.
+    need: Vec<u64>,
+    new: Vec<u64>,
+    /// Those of `new` that a later use would be known by.
+    wrote: Vec<u64>,
+    /// Ids under which it can be asked about.
+    ids: Vec<String>,
+    about: Option<Prompt>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(step: &'a Step<'_>, event: &Event, act: Option<&Act>) -> Self {
+        let text: &str = &step.text;
+        let about = matches!(step.what, What::Prompt | What::Meta).then(|| Prompt::of(text));
+        let Some(a) = act else {
+            // nothing later uses what the agent says
+            let shown = if step.what == What::Answer { Shown::default() } else { Shown::of(text, true) };
+            return Self { shown, need: Vec::new(), new: Vec::new(), wrote: Vec::new(), ids: Vec::new(), about };
+        };
+        let (new, wrote) = coined(&a.new);
+        let ids = poll_ids(event, text);
+        Self { shown: Shown::of(body(text), false), need: coined(&a.need).0, new, wrote, ids, about }
+    }
+}
+
 /// What is known of a prompt.
 #[derive(Default)]
 pub(super) struct Prompt {
@@ -97,18 +131,71 @@ pub(super) struct Prompt {
     /// Its plain words, in lower case.
     pub plain: HashSet<String>,
     /// Hashes of its words.
-    pub words: HashSet<u64>,
+    pub words: Hashes,
 }
 
 /// A proposal: the rule, how strongly it applies (0 to 1), and the text it rests on.
 pub(super) type Proposal = (Rule, f32, Option<String>);
 
+/// The causes of an agent's calls; `apart`: with other threads reading ahead.
+fn lane(events: &[Event], acts: &[Option<Act>], members: &[usize], apart: bool) -> Vec<(usize, Vec<Cause>)> {
+    let (steps, said) = steps(events, members);
+    Lane::new(events, acts, &steps, said).run(apart)
+}
+
+/// An agent's steps, and the events with its own words in the turn of each call.
+fn steps<'a>(events: &'a [Event], members: &[usize]) -> (Vec<Step<'a>>, HashMap<usize, Vec<usize>>) {
+    let mut steps: Vec<Step<'a>> = Vec::new();
+    let mut turn = 0;
+    let mut last: Option<&str> = None;
+    let calls = members.iter().map(|i| &events[*i]).filter(|e| e.is_call());
+    let working: HashSet<&str> = calls.filter_map(|e| e.turn_id.as_deref()).collect();
+    let mut said: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut words: Vec<usize> = Vec::new();
+    for &i in members {
+        let e = &events[i];
+        let what = match &e.event_type {
+            EventType::ToolCall => What::Call,
+            EventType::UserInput => What::Prompt,
+            EventType::ContextUpdate if instructs(e) => What::Meta,
+            EventType::ContextUpdate => What::Noise,
+            EventType::Message if e.turn_id.as_deref().is_none_or(|t| !working.contains(t)) => What::Answer,
+            EventType::Message | EventType::Reasoning => {
+                // words of a response keep its turn open
+                words.push(i);
+                if words.len() > 8 {
+                    words.remove(0);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        let same = what == What::Call && e.turn_id.is_some() && e.turn_id.as_deref() == last;
+        if what != What::Call {
+            words.clear();
+        } else if same && words.is_empty() {
+            if let Some(before) = said.get(&(steps.len() - 1)).cloned() {
+                said.insert(steps.len(), before);
+            }
+        } else if !words.is_empty() {
+            said.insert(steps.len(), std::mem::take(&mut words));
+        }
+        if !same {
+            turn += 1;
+        }
+        last = if what == What::Call { e.turn_id.as_deref() } else { None };
+        let text = if what == What::Call { e.output_text() } else { e.input_text() };
+        steps.push(Step { event: i, what, turn, text });
+    }
+    (steps, said)
+}
+
 /// One agent's steps.
 pub(super) struct Lane<'a> {
     pub events: &'a [Event],
-    pub steps: Vec<Step<'a>>,
+    pub steps: &'a [Step<'a>],
     acts_all: &'a [Option<Act>],
-    pub index: Index,
+    pub index: Index<'a>,
     /// The first step that is still in the context.
     pub view: usize,
     // what finished calls left behind
@@ -120,9 +207,9 @@ pub(super) struct Lane<'a> {
     pub about: HashMap<usize, Prompt>,
     pub checks: Vec<(usize, Check)>,
     /// The last call of each wording.
-    pub norm: HashMap<u64, usize>,
+    pub norm: ByHash<usize>,
     /// The words of the last wordings.
-    pub recent_norms: VecDeque<(HashSet<u64>, u64)>,
+    pub recent_norms: VecDeque<(Hashes, u64)>,
     pub edits: Vec<usize>,
     pub changes: Vec<usize>,
     pub verified_by: HashMap<usize, Vec<usize>>,
@@ -135,8 +222,8 @@ pub(super) struct Lane<'a> {
     pub poll_ids: HashMap<String, usize>,
     pub reason: HashMap<usize, usize>,
     pub follows: HashMap<usize, usize>,
-    pub how_known: HashSet<u64>,
-    pub wrote: HashMap<u64, usize>,
+    pub how_known: Hashes,
+    pub wrote: ByHash<usize>,
     pub asks: Vec<usize>,
     pub ran_at: Vec<usize>,
     pub thrown: HashMap<String, usize>,
@@ -150,49 +237,12 @@ pub(super) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(events: &'a [Event], acts: &'a [Option<Act>], members: &[usize]) -> Self {
-        let mut steps: Vec<Step<'a>> = Vec::new();
-        let mut turn = 0;
-        let mut last: Option<&str> = None;
-        let calls = members.iter().map(|i| &events[*i]).filter(|e| e.is_call());
-        let working: HashSet<&str> = calls.filter_map(|e| e.turn_id.as_deref()).collect();
-        let mut said: HashMap<usize, Vec<usize>> = HashMap::new();
-        let mut words: Vec<usize> = Vec::new();
-        for &i in members {
-            let e = &events[i];
-            let what = match &e.event_type {
-                EventType::ToolCall => What::Call,
-                EventType::UserInput => What::Prompt,
-                EventType::ContextUpdate if instructs(e) => What::Meta,
-                EventType::ContextUpdate => What::Noise,
-                EventType::Message if e.turn_id.as_deref().is_none_or(|t| !working.contains(t)) => What::Answer,
-                EventType::Message | EventType::Reasoning => {
-                    // words of a response keep its turn open
-                    words.push(i);
-                    if words.len() > 8 {
-                        words.remove(0);
-                    }
-                    continue;
-                }
-                _ => continue,
-            };
-            let same = what == What::Call && e.turn_id.is_some() && e.turn_id.as_deref() == last;
-            if what != What::Call {
-                words.clear();
-            } else if same && words.is_empty() {
-                if let Some(before) = said.get(&(steps.len() - 1)).cloned() {
-                    said.insert(steps.len(), before);
-                }
-            } else if !words.is_empty() {
-                said.insert(steps.len(), std::mem::take(&mut words));
-            }
-            if !same {
-                turn += 1;
-            }
-            last = if what == What::Call { e.turn_id.as_deref() } else { None };
-            let text = if what == What::Call { e.output_text() } else { e.input_text() };
-            steps.push(Step { event: i, what, turn, text });
-        }
+    fn new(
+        events: &'a [Event],
+        acts: &'a [Option<Act>],
+        steps: &'a [Step<'a>],
+        said: HashMap<usize, Vec<usize>>,
+    ) -> Self {
         Self {
             events,
             steps,
@@ -205,7 +255,7 @@ impl<'a> Lane<'a> {
             metas: Vec::new(),
             about: HashMap::new(),
             checks: Vec::new(),
-            norm: HashMap::new(),
+            norm: ByHash::default(),
             recent_norms: VecDeque::new(),
             edits: Vec::new(),
             changes: Vec::new(),
@@ -218,8 +268,8 @@ impl<'a> Lane<'a> {
             poll_ids: HashMap::new(),
             reason: HashMap::new(),
             follows: HashMap::new(),
-            how_known: HashSet::new(),
-            wrote: HashMap::new(),
+            how_known: Hashes::default(),
+            wrote: ByHash::default(),
             asks: Vec::new(),
             ran_at: Vec::new(),
             thrown: HashMap::new(),
@@ -292,40 +342,68 @@ impl<'a> Lane<'a> {
         &self.proposals
     }
 
-    fn run(mut self) -> Vec<(usize, Vec<Cause>)> {
+    fn run(mut self, apart: bool) -> Vec<(usize, Vec<Cause>)> {
         let mut out = Vec::new();
-        let mut queue: VecDeque<usize> = VecDeque::new();
-        for n in 0..self.steps.len() {
-            while let Some(&m) = queue.front().filter(|m| self.steps[**m].turn < self.steps[n].turn) {
-                queue.pop_front();
-                self.enter(m);
+        let mut queue: VecDeque<(usize, Seen<'a>)> = VecDeque::new();
+        let (steps, events, acts) = (self.steps, self.events, self.acts_all);
+        let seen = |s: &'a Step<'a>| Seen::of(s, &events[s.event], acts.get(s.event).and_then(Option::as_ref));
+        if !apart {
+            for (n, step) in steps.iter().enumerate() {
+                self.step(n, seen(step), &mut queue, &mut out);
             }
-            self.now = n;
-            self.proposals.clear();
-            match self.steps[n].what {
-                What::Call => {
-                    queue.push_back(n);
-                    self.propose(n);
-                    out.push((self.steps[n].event, self.decide(n, CAP)));
+            return out;
+        }
+        let mut chunks = steps.chunks(AHEAD);
+        let mut read = || chunks.next().unwrap_or_default().par_iter().map(seen).collect::<Vec<_>>();
+        let mut now = read();
+        let mut n = 0;
+        while !now.is_empty() {
+            let pass = || {
+                for seen in now {
+                    self.step(n, seen, &mut queue, &mut out);
+                    n += 1;
                 }
-                // what the agent says is no observation: nothing later uses it
-                What::Answer => {
-                    self.answer(n);
-                    let mut causes = self.decide(n, super::answer::CAP);
-                    causes.retain(|c| c.confidence >= FLOOR);
-                    out.push((self.steps[n].event, causes));
-                }
-                What::Prompt | What::Meta | What::Noise => {
-                    queue.push_back(n);
-                    self.prompt(n);
-                }
-            }
+            };
+            now = rayon::join(pass, &mut read).1;
         }
         out
     }
 
+    fn step(
+        &mut self,
+        n: usize,
+        mut seen: Seen<'a>,
+        queue: &mut VecDeque<(usize, Seen<'a>)>,
+        out: &mut Vec<(usize, Vec<Cause>)>,
+    ) {
+        while let Some((m, seen)) = queue.pop_front_if(|(m, _)| self.steps[*m].turn < self.steps[n].turn) {
+            self.enter(m, seen);
+        }
+        self.now = n;
+        self.proposals.clear();
+        match self.steps[n].what {
+            What::Call => {
+                queue.push_back((n, seen));
+                self.propose(n);
+                out.push((self.steps[n].event, self.decide(n, CAP)));
+            }
+            // what the agent says is no observation: nothing later uses it
+            What::Answer => {
+                self.answer(n);
+                let mut causes = self.decide(n, super::answer::CAP);
+                causes.retain(|c| c.confidence >= FLOOR);
+                out.push((self.steps[n].event, causes));
+            }
+            What::Prompt | What::Meta | What::Noise => {
+                let about = seen.about.take();
+                queue.push_back((n, seen));
+                self.prompt(n, about);
+            }
+        }
+    }
+
     /// A prompt or an injected text comes into the context.
-    fn prompt(&mut self, n: usize) {
+    fn prompt(&mut self, n: usize, about: Option<Prompt>) {
         let e = self.event(n);
         if e.extra.get("compaction").and_then(serde_json::Value::as_bool) == Some(true) {
             // what came before is no longer seen; the summary stands for it
@@ -334,16 +412,13 @@ impl<'a> Lane<'a> {
         }
         match self.steps[n].what {
             What::Prompt => {
-                let text = &self.steps[n].text;
-                let about = Prompt::of(text);
-                self.about.insert(n, about);
+                self.about.extend(about.map(|a| (n, a)));
                 self.prompts.push(n);
                 self.open.clear();
                 self.turns_before_prompt = self.turns.len();
             }
             What::Meta => {
-                let about = Prompt::of(&self.steps[n].text);
-                self.about.insert(n, about);
+                self.about.extend(about.map(|a| (n, a)));
                 self.metas.push(n);
             }
             What::Noise | What::Answer | What::Call => {}
@@ -382,26 +457,24 @@ impl<'a> Lane<'a> {
     }
 
     /// A step whose turn is over enters the index, and leaves its mark on the state.
-    fn enter(&mut self, n: usize) {
-        let Some(a) = self.act(n) else {
-            let text = std::mem::take(&mut self.steps[n].text);
-            self.index.show(&text, n);
-            for l in telling_lines(&text) {
-                self.index.add_line(line_hash(l), n, true);
-            }
-            self.steps[n].text = text;
-            return;
-        };
+    fn enter(&mut self, n: usize, seen: Seen<'a>) {
+        self.enter_texts(n, &seen);
+        if let Some(a) = self.act(n) {
+            self.remember(n, a, seen);
+        }
+    }
+
+    fn enter_texts(&mut self, n: usize, seen: &Seen<'a>) {
+        let Some(a) = self.act(n) else { return self.index.show(&seen.shown, n) };
         if a.kind != Kind::Todo {
-            self.index.coin(&a.need, n, true);
-            self.index.coin(&a.new, n, true);
+            self.index.coin(&seen.need, n, true);
             for p in &a.paths {
                 if !self.index.knows_path(p) {
                     self.index.add_path(p, n);
                 }
             }
         }
-        self.index.coin(&a.new, n, false);
+        self.index.coin(&seen.new, n, false);
         if !(a.failed && a.kind == Kind::Edit) {
             for e in &a.edits {
                 self.index.edit(&e.path, n);
@@ -410,19 +483,17 @@ impl<'a> Lane<'a> {
                 }
             }
         }
-        let text = std::mem::take(&mut self.steps[n].text);
-        self.index.show(body(&text), n);
+        self.index.show(&seen.shown, n);
         for (_, place) in &a.searches {
-            self.index.show_numbers(place, body(&text), n);
+            self.index.show_numbers(place, body(&self.steps[n].text), n);
         }
         for (path, from, to) in &a.reads {
             self.index.read(path, *from, *to, n);
         }
-        self.remember(n, a, &text);
-        self.steps[n].text = text;
     }
 
-    fn remember(&mut self, n: usize, a: &'a Act, text: &str) {
+    fn remember(&mut self, n: usize, a: &'a Act, seen: Seen<'a>) {
+        let text: &str = &self.steps[n].text;
         for c in &a.checks {
             self.checks.push((n, c.clone()));
         }
@@ -436,13 +507,7 @@ impl<'a> Lane<'a> {
         let failed_edit = a.failed && a.kind == Kind::Edit;
         if !(a.edits.is_empty() || failed_edit || a.scratch) {
             self.edits.push(n);
-            let mut fresh = Vec::new();
-            scan(&a.new, |w| {
-                if w.weight >= 1.0 {
-                    fresh.push(w.hash);
-                }
-            });
-            for hash in fresh {
+            for hash in seen.wrote {
                 self.wrote.insert(hash, n);
             }
         }
@@ -470,7 +535,7 @@ impl<'a> Lane<'a> {
         if !a.looks() && a.group != Group::Edit {
             self.how_known.extend(super::check::how_words(a).into_iter().map(|(h, _)| h));
         }
-        for id in poll_ids(self.event(n), text) {
+        for id in seen.ids {
             self.poll_ids.entry(id).or_insert(n);
         }
         let source = self.poll_source.get(&n).copied().unwrap_or(n);
@@ -742,7 +807,7 @@ impl Prompt {
             .collect();
         let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
         let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
-        let mut words = HashSet::new();
+        let mut words = Hashes::default();
         scan(text, |w| {
             words.insert(w.hash);
         });
@@ -858,7 +923,7 @@ pub(super) fn norm_key(norm: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(squeeze(norm).as_bytes())
 }
 
-pub(super) fn norm_words(norm: &str) -> HashSet<u64> {
+pub(super) fn norm_words(norm: &str) -> Hashes {
     let parts = norm.split(|c: char| !(c.is_alphanumeric() || "_./-".contains(c))).filter(|w| !w.is_empty());
     parts.map(|w| xxhash_rust::xxh3::xxh3_64(w.as_bytes())).collect()
 }

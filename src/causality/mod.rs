@@ -9,6 +9,7 @@ mod check;
 mod edit;
 mod explore;
 mod files;
+mod hash;
 mod index;
 mod link;
 mod rules;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::files::{base, clean, is_file};
+use super::hash::Hashes;
 
 /// Longest part of a text that is looked at, in bytes: what stands further back in an output hardly any model reads.
 pub(super) const LIMIT: usize = 200_000;
@@ -305,7 +306,7 @@ pub(super) fn is_opaque(word: &str) -> bool {
 
 /// The telling words of a text, each once, in order.
 pub(super) fn words(text: &str) -> Vec<Word<'_>> {
-    let mut seen = HashSet::new();
+    let mut seen = Hashes::default();
     let mut out = Vec::new();
     scan(text, |w| {
         if seen.insert(w.hash) {
