@@ -15,7 +15,7 @@ const CHECKED: [&str; 10] = ["test", "pass", "fail", "build", "built", "lint", "
 impl Lane<'_> {
     pub(super) fn answer(&mut self, n: usize) {
         let text = &self.steps[n].text;
-        let text_seen = &text[..floor(&text, LIMIT)];
+        let text_seen = &text[..floor(text, LIMIT)];
         let prompt = self.last_prompt();
         let from = prompt.unwrap_or(self.view);
         let mut total = 0.0;

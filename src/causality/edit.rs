@@ -78,7 +78,7 @@ impl<'a> Lane<'a> {
             }
             if lines.is_empty() {
                 let reads = self.index.reads.get(&name_key(&e.path)).into_iter().flatten();
-                let last = reads.filter(|r| compat(&e.path, &r.3) > 0).map(|r| r.0 as usize).next_back();
+                let last = reads.filter(|r| compat(&e.path, r.3) > 0).map(|r| r.0 as usize).next_back();
                 if let Some(m) = last {
                     self.put(m, Rule::OldShown, 0.7, Some(base(&e.path).to_owned()));
                     sources.push(m);
@@ -91,7 +91,7 @@ impl<'a> Lane<'a> {
     /// The newest read of a file that shows a part of a line: an edit may name less than whole lines.
     fn shown_within(&self, part: &str, path: &str) -> Option<usize> {
         let reads = self.index.reads.get(&name_key(path)).into_iter().flatten().rev();
-        let near = reads.filter(|r| compat(path, &r.3) > 0).take(6).map(|r| r.0 as usize);
+        let near = reads.filter(|r| compat(path, r.3) > 0).take(6).map(|r| r.0 as usize);
         near.filter(|m| *m >= self.view).find(|m| self.shown(*m).contains(part))
     }
 

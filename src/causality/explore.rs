@@ -446,7 +446,7 @@ impl<'a> Lane<'a> {
             }
             let goes_on = self.index.reads.get(&name_key(p)).into_iter().flatten().rev().take(32).find(|r| {
                 let near = |end: u64| lo_of(range).is_some_and(|lo| lo + 5 >= end && lo <= end + 30);
-                a.is_read() && previous.contains(&(r.0 as usize)) && compat(p, &r.3) > 0 && r.2.is_some_and(near)
+                a.is_read() && previous.contains(&(r.0 as usize)) && compat(p, r.3) > 0 && r.2.is_some_and(near)
             });
             let hit =
                 in_range.iter().any(|(m, _)| self.is(*m, |b| b.is_search()) && last_prompt.is_none_or(|p| *m > p));
@@ -487,7 +487,7 @@ impl<'a> Lane<'a> {
             }
             let same: Vec<(usize, Option<u64>, Option<u64>)> = if a.is_read() {
                 let all = self.index.reads.get(&name_key(p)).into_iter().flatten();
-                all.filter(|r| compat(p, &r.3) > 0).map(|r| (r.0 as usize, r.1, r.2)).collect()
+                all.filter(|r| compat(p, r.3) > 0).map(|r| (r.0 as usize, r.1, r.2)).collect()
             } else {
                 Vec::new()
             };
@@ -511,7 +511,7 @@ impl<'a> Lane<'a> {
             let full = same.iter().filter(overlaps).any(|r| whole(&r));
             let start_of_file = lo.is_none_or(|l| l <= 1) && hi.unwrap_or(999) >= 100;
             // an edit of the file since moved its lines
-            let edited = self.index.edited.get(&name_key(p)).into_iter().flatten().rev().find(|e| compat(p, &e.1) > 0);
+            let edited = self.index.edited.get(&name_key(p)).into_iter().flatten().rev().find(|e| compat(p, e.1) > 0);
             let older = in_range.iter().copied().filter(|(m, _)| {
                 !start_of_file && self.is(*m, |b| !b.is_read()) && edited.is_none_or(|e| e.0 as usize <= *m)
             });

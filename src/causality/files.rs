@@ -8,12 +8,16 @@ pub(super) fn base(path: &str) -> &str {
 
 /// A path without what stands around it in a text: quotes, brackets, punctuation, `./`, the `a/` and `b/` of a diff.
 pub(super) fn clean(path: &str) -> &str {
-    let path = path.trim_matches(|c| "'\"`,;:()[]{}<>".contains(c)).trim_end_matches('.');
+    let path = path.trim_matches(is_around).trim_end_matches('.');
     let path = path.strip_prefix("./").unwrap_or(path);
     match path.as_bytes() {
         [b'a' | b'b', b'/', _, ..] => &path[2..],
         _ => path,
     }
+}
+
+fn is_around(c: char) -> bool {
+    matches!(c, '\'' | '"' | '`' | ',' | ';' | ':' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')
 }
 
 /// How many trailing components two paths share, where one ends with the other; else 0. So a bare name matches every file of

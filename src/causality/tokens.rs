@@ -1,11 +1,11 @@
 //! The telling words of a text: identifiers, compounds, paths, numbers, hashes; and its telling lines.
 
-use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::files::{base, clean, is_file};
-use super::hash::Hashes;
+use super::hash::{ByHash, Hashes};
 
 /// Longest part of a text that is looked at, in bytes: what stands further back in an output hardly any model reads.
 pub(super) const LIMIT: usize = 200_000;
@@ -199,13 +199,17 @@ pub(super) struct Word<'a> {
 
 /// How telling a word is by its shape: an identifier or a path says more than a plain word.
 fn weight(word: &str) -> f32 {
-    if word.contains('/') {
-        return 1.6;
-    }
     let b = word.as_bytes();
-    let shaped = b.iter().any(|c| c.is_ascii_digit() || b"_.-".contains(c))
-        || b.windows(2).any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
-        || b.windows(2).any(|w| w[0].is_ascii_uppercase() && w[1].is_ascii_uppercase());
+    let (mut shaped, mut before) = (false, 0u8);
+    for &c in b {
+        match c {
+            b'/' => return 1.6,
+            b'0'..=b'9' | b'_' | b'.' | b'-' => shaped = true,
+            b'A'..=b'Z' => shaped |= before.is_ascii_alphabetic(),
+            _ => {}
+        }
+        before = c;
+    }
     match (shaped, b.len()) {
         (true, 8..) => 1.3,
         (true, _) => 1.0,
@@ -215,9 +219,7 @@ fn weight(word: &str) -> f32 {
 }
 
 fn is_stop(word: &str) -> bool {
-    thread_local! {
-        static SET: HashSet<&'static str> = STOP.iter().copied().collect();
-    }
+    static SET: LazyLock<ByHash<&str>> = LazyLock::new(|| STOP.iter().map(|w| (xxh3_64(w.as_bytes()), *w)).collect());
     if word.len() > 11 {
         return false;
     }
@@ -225,34 +227,52 @@ fn is_stop(word: &str) -> bool {
     let lower = &mut lower[..word.len()];
     lower.copy_from_slice(word.as_bytes());
     lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).is_ok_and(|w| SET.with(|s| s.contains(w)))
+    SET.get(&xxh3_64(lower)).is_some_and(|w| w.as_bytes() == lower)
 }
+
+/// Bytes of a chunk of text that is looked at as one: 1 those of a plain word, 2 those between words.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        class[b] = match b as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'_' => 1,
+            b'.' | b'-' | b'/' | b'@' | b'+' | b'~' | b'*' | b'\\' | 0x80.. => 2,
+            _ => 0,
+        };
+        b += 1;
+    }
+    class
+};
 
 /// Calls `f` with every telling word of a text, in order, repeated ones too.
 pub(super) fn scan<'a>(text: &'a str, mut f: impl FnMut(Word<'a>)) {
     let text = &text[..floor(text, LIMIT)];
     let bytes = text.as_bytes();
-    let in_chunk = |b: u8| b.is_ascii_alphanumeric() || b"_.-/@+~*\\".contains(&b) || b >= 0x80;
+    let class = |i: usize| bytes.get(i).map_or(0, |b| CLASS[usize::from(*b)]);
     let mut i = 0;
     while i < bytes.len() {
-        if !in_chunk(bytes[i]) {
-            i += 1;
-            continue;
-        }
         let from = i;
-        while i < bytes.len() && in_chunk(bytes[i]) {
+        let mut classes = 0;
+        while class(i) != 0 {
+            classes |= class(i);
             i += 1;
         }
-        chunk(&text[from..i], &mut f);
+        if (3..=400).contains(&(i - from)) {
+            let mut give = |text: &'a str, path: bool| {
+                f(Word { text, hash: xxh3_64(text.as_bytes()), weight: weight(text), path });
+            };
+            match classes {
+                1 => plain(&text[from..i], &mut give),
+                _ => chunk(&text[from..i], &mut give),
+            }
+        }
+        i += 1;
     }
 }
 
-fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
-    let mut give =
-        |text: &'a str, path: bool| f(Word { text, hash: xxh3_64(text.as_bytes()), weight: weight(text), path });
-    if chunk.len() < 3 || chunk.len() > 400 {
-        return;
-    }
+/// A path, a compound, or several.
+fn chunk<'a>(chunk: &'a str, give: &mut impl FnMut(&'a str, bool)) {
     let path = clean(chunk);
     if path.contains('/') && path.len() >= 4 {
         give(path, true);
@@ -263,7 +283,7 @@ fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
     } else if is_file(path) && path.len() >= 4 {
         give(path, true);
     }
-    for part in chunk.split(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c))) {
+    for part in chunk.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))) {
         let part = part.trim_matches(['.', '-']);
         if part.len() >= 5
             && part.contains(['.', '-'])
@@ -273,21 +293,26 @@ fn chunk<'a>(chunk: &'a str, f: &mut impl FnMut(Word<'a>)) {
             give(part, false);
         }
         for word in part.split(['.', '-']) {
-            let b = word.as_bytes();
-            let Some(first) = b.first() else { continue };
-            if first.is_ascii_digit() {
-                let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
-                let hex = b.iter().all(u8::is_ascii_hexdigit);
-                if digits == b.len() && b.len() >= 4
-                    || hex && digits < b.len() && (7..=40).contains(&b.len())
-                    || is_opaque(word)
-                {
-                    give(word, false);
-                }
-            } else if b.len() >= 3 && word.is_ascii() && !is_stop(word) {
-                give(word, false);
-            }
+            plain(word, give);
         }
+    }
+}
+
+/// A word of letters, digits and `_`.
+fn plain<'a>(word: &'a str, give: &mut impl FnMut(&'a str, bool)) {
+    let b = word.as_bytes();
+    let Some(first) = b.first() else { return };
+    if first.is_ascii_digit() {
+        let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
+        let hex = b.iter().all(u8::is_ascii_hexdigit);
+        if digits == b.len() && b.len() >= 4
+            || hex && digits < b.len() && (7..=40).contains(&b.len())
+            || is_opaque(word)
+        {
+            give(word, false);
+        }
+    } else if b.len() >= 3 && !is_stop(word) {
+        give(word, false);
     }
 }
 
@@ -306,8 +331,9 @@ pub(super) fn is_opaque(word: &str) -> bool {
 
 /// The telling words of a text, each once, in order.
 pub(super) fn words(text: &str) -> Vec<Word<'_>> {
-    let mut seen = Hashes::default();
-    let mut out = Vec::new();
+    let some = text.len().min(LIMIT) / 32;
+    let mut seen = Hashes::with_capacity_and_hasher(some, Default::default());
+    let mut out = Vec::with_capacity(some);
     scan(text, |w| {
         if seen.insert(w.hash) {
             out.push(w);
@@ -391,7 +417,7 @@ pub(super) fn path_lines<'a>(text: &'a str, mut f: impl FnMut(&'a str, u64)) {
         if !bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {
             continue;
         }
-        let in_path = |b: &u8| b.is_ascii_alphanumeric() || b"_.-/@+~\\".contains(b);
+        let in_path = |b: &u8| b.is_ascii() && *b != b'*' && CLASS[usize::from(*b)] != 0;
         let from = bytes[..at].iter().rposition(|b| !in_path(b)).map_or(0, |i| i + 1);
         let Some(path) = text.get(from..at).map(clean).filter(|p| is_file(p)) else { continue };
         let mut rest = &bytes[at + 1..];
