@@ -120,11 +120,11 @@ fn patch_in_script(script: &str) -> Option<Vec<FileEdit>> {
         return None;
     }
     let mut files = parse_apply_patch(body);
+    let below = |p: &str| match dir {
+        Some(dir) if !p.starts_with('/') => format!("{}/{p}", dir.trim_end_matches('/')),
+        _ => p.to_owned(),
+    };
     for file in &mut files {
-        let below = |p: &str| match dir {
-            Some(dir) if !p.starts_with('/') => format!("{}/{p}", dir.trim_end_matches('/')),
-            _ => p.to_owned(),
-        };
         file.path = below(&file.path);
         file.moved_to = file.moved_to.as_deref().map(below);
     }
