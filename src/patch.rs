@@ -2,6 +2,16 @@
 
 use crate::action::{Change, FileEdit, Hunk};
 
+/// The line at which the text that a hunk replaces stood, from the change that the agent recorded of the same call (`patch`).
+pub fn first_changed_line(patch: Option<&serde_json::Value>, hunk: &Hunk) -> Option<u64> {
+    let recorded = patch?.get(0)?.get("hunks")?.get(0)?;
+    let line = recorded.get("line")?.as_u64()?;
+    let before = recorded.get("before")?.as_str()?;
+    let first = hunk.before.lines().next()?;
+    let at = before.lines().position(|l| l == first)?;
+    u64::try_from(at).ok().and_then(|at| line.checked_add(at))
+}
+
 /// The files changed by a `*** Begin Patch` text; empty where the text is no such patch. Tolerant: a torn patch gives
 /// what could be read.
 pub fn parse_apply_patch(text: &str) -> Vec<FileEdit> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::wire::Call;
 use crate::action::{Action, Change, FileEdit, Hunk};
 use crate::event::{Event, Status};
+use crate::patch::first_changed_line;
 use crate::patch::parse_unified;
 
 /// The neutral action of a call: tools of `cn` have names like `Read`, those of the extensions like `read_file` (before 1.0
@@ -34,7 +35,7 @@ pub(super) fn action(event: &Event) -> Action {
         "file_glob_search" => Action::List { path: None, pattern: text("pattern") },
         "Edit" | "single_find_and_replace" | "search_and_replace_in_file" => {
             let mut hunk = replaced(input);
-            hunk.line = first_changed_line(event, &hunk);
+            hunk.line = first_changed_line(event.extra.get("patch"), &hunk);
             edit(Change::Edit, vec![hunk])
         }
         "MultiEdit" | "multi_edit" => {
@@ -70,16 +71,6 @@ pub(super) fn action(event: &Event) -> Action {
 fn replaced(edit: &Value) -> Hunk {
     let text = |key: &str| edit.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
     Hunk { line: None, before: text("old_string"), after: text("new_string") }
-}
-
-/// The line at which the replaced text stood, from the recorded diff of that call.
-fn first_changed_line(event: &Event, hunk: &Hunk) -> Option<u64> {
-    let recorded = event.extra.get("patch")?.get(0)?.get("hunks")?.get(0)?;
-    let line = recorded.get("line")?.as_u64()?;
-    let before = recorded.get("before")?.as_str()?;
-    let first = hunk.before.lines().next()?;
-    let at = before.lines().position(|l| l == first)?;
-    u64::try_from(at).ok().map(|at| line + at)
 }
 
 /// How a call ended, and the exit code of a command where one is recorded. `cn` writes it into the text of a failure only; a

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::wire::State;
 use crate::action::{Action, Change, FileEdit, Hunk};
 use crate::event::{Event, Status};
+use crate::patch::first_changed_line;
 use crate::patch::{parse_apply_patch, parse_unified};
 
 /// The neutral action of a call. Names of 2.x (`shell`, `subagent`) included; anything else is a custom or MCP tool.
@@ -38,7 +39,7 @@ pub(super) fn action(event: &Event) -> Action {
         "edit" => match path() {
             Some(path) => {
                 let mut hunk = replaced(input);
-                hunk.line = first_changed_line(event, &hunk);
+                hunk.line = first_changed_line(event.extra.get("patch"), &hunk);
                 Action::Edit(vec![FileEdit { path, hunks: vec![hunk], ..FileEdit::default() }])
             }
             None => Action::Other,
@@ -77,16 +78,6 @@ pub(super) fn action(event: &Event) -> Action {
 fn replaced(edit: &Value) -> Hunk {
     let text = |key: &str| edit.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
     Hunk { line: None, before: text("oldString"), after: text("newString") }
-}
-
-/// The line at which the replaced text stood, from the recorded diff of that call.
-fn first_changed_line(event: &Event, hunk: &Hunk) -> Option<u64> {
-    let recorded = event.extra.get("patch")?.get(0)?.get("hunks")?.get(0)?;
-    let line = recorded.get("line")?.as_u64()?;
-    let before = recorded.get("before")?.as_str()?;
-    let first = hunk.before.lines().next()?;
-    let at = before.lines().position(|l| l == first)?;
-    u64::try_from(at).ok().and_then(|at| line.checked_add(at))
 }
 
 /// How a call ended. "completed" only says that the tool gave an answer.
