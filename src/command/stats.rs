@@ -44,7 +44,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
             (t.cache_read, "read from cache"),
             (t.cache_write, "written to cache"),
         ];
-        let recorded: Vec<_> = kinds.iter().filter_map(|(n, kind)| Some(format!("{} {kind}", (*n)?))).collect();
+        let recorded: Vec<_> =
+            kinds.iter().filter_map(|(n, kind)| Some(format!("{} {kind}", text::grouped((*n)?)))).collect();
         row("tokens", recorded.join(", "));
     }
     if let Some(ms) = s.span_ms {
@@ -67,13 +68,12 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     row("inferred", s.inferred.iter().map(|(k, n)| format!("{n} {k}")).collect::<Vec<_>>().join(", "));
     row("causes a call", s.fan_in.iter().map(|(k, n)| format!("{n}× {k}")).collect::<Vec<_>>().join(", "));
     let dead_time = s.dead_ms.map(|ms| format!(", {}", super::duration(i64::try_from(ms).unwrap_or(i64::MAX))));
-    let dead_tokens = s.dead_tokens.and_then(|t| t.output).map(|n| format!(", {n} tokens written for them"));
+    let dead_tokens =
+        s.dead_tokens.and_then(|t| t.output).map(|n| format!(", {} tokens written for them", text::grouped(n)));
     let spent = dead_time.unwrap_or_default() + &dead_tokens.unwrap_or_default();
-    row("led nowhere", format!("{} of {calls} calls{spent}", s.dead.len()));
-    let numbers: Vec<_> = s.guessed.iter().take(8).map(|i| format!("#{}", i + 1)).collect();
-    let more = if s.guessed.len() > numbers.len() { " …" } else { "" };
-    if !numbers.is_empty() {
-        row("guessed", format!("{}: {}{more}", super::count(s.guessed.len(), "file name"), numbers.join(" ")));
+    row("led nowhere", format!("{} of {calls} calls{}{spent}", s.dead.len(), numbers(&s.dead)));
+    if !s.guessed.is_empty() {
+        row("guessed", format!("{}{}", super::count(s.guessed.len(), "file name"), numbers(&s.guessed)));
     }
     ctx.out.line("");
     let width = s.tools.iter().map(|t| text::columns(&t.name)).max().unwrap_or(4).clamp(4, 32);
@@ -102,4 +102,13 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// ` (#3 #8)`, the first six; nothing where there are none.
+fn numbers(events: &[usize]) -> String {
+    if events.is_empty() {
+        return String::new();
+    }
+    let first: Vec<_> = events.iter().take(6).map(|i| format!("#{}", i + 1)).collect();
+    format!(" ({}{})", first.join(" "), if events.len() > first.len() { " …" } else { "" })
 }

@@ -45,8 +45,7 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
         Some(v) => format!("{agent} {v}"),
         None => agent,
     }];
-    let room = (term.width / 3).max(20);
-    about.extend(graph.cwd().map(|d| text::cut_path(&super::home_relative(ctx, d), room)));
+    let place = about.len();
     about.extend(extra("git_branch"));
     if let Some(t) = from {
         let begun = t.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
@@ -56,6 +55,12 @@ pub fn heading(ctx: &Context, graph: &Graph, session_id: &str) -> Vec<String> {
     }
     let failed = if failed == 0 { String::new() } else { format!(", {failed} not successful") };
     about.push(format!("{}{failed}", super::count(calls, "call")));
+    if let Some(dir) = graph.cwd() {
+        // the path takes what the rest leaves
+        let rest: usize = about.iter().map(|a| text::columns(a) + 3).sum();
+        let room = term.width.saturating_sub(rest).max(12);
+        about.insert(place, text::cut_path(&super::home_relative(ctx, dir), room));
+    }
     let about = text::one_line(&about.join(" · "), term.width);
     let mut lines = vec![
         term.paint(Tone::Bold, &text::one_line(&title, term.width)),

@@ -170,7 +170,8 @@ fn tokens(u: &crate::event::Usage) -> String {
         ("cache written", u.cache_write),
         ("thinking", u.reasoning),
     ];
-    let parts: Vec<_> = all.iter().filter_map(|(name, n)| n.map(|n| format!("{n} {name}"))).collect();
+    let parts: Vec<_> =
+        all.iter().filter_map(|(name, n)| n.map(|n| format!("{} {name}", super::text::grouped(n)))).collect();
     parts.join(", ")
 }
 
@@ -240,10 +241,11 @@ fn output(term: &Term, text: &str, extent: Extent, tone: Tone) -> Vec<String> {
     lines
 }
 
-/// The first lines of what somebody wrote, wrapped, each behind `indent`, and how many more there are.
-fn words(term: &Term, text: &str, extent: Extent, tone: Tone, indent: &str) -> Vec<String> {
+/// The first lines of what somebody wrote, wrapped, the first behind `sign`, the others as far in, and how many more there are.
+fn words(term: &Term, text: &str, extent: Extent, tone: Tone, sign: &str) -> Vec<String> {
     let most = extent.lines();
-    let width = term.width.saturating_sub(indent.len()).max(20);
+    let width = term.width.saturating_sub(sign.len()).max(20);
+    let indent = " ".repeat(sign.len());
     // what cannot be shown need not be wrapped
     let reach = most.saturating_add(1).saturating_mul(8 * width);
     let mut lines = Vec::new();
@@ -253,14 +255,17 @@ fn words(term: &Term, text: &str, extent: Extent, tone: Tone, indent: &str) -> V
         if rows.is_empty() {
             rows.push(String::new());
         }
-        lines.extend(rows.into_iter().map(|l| format!("{indent}{}", term.paint(tone, &l))));
+        for row in rows {
+            let before = if lines.is_empty() { sign } else { &indent };
+            lines.push(format!("{before}{}", term.paint(tone, &row)));
+        }
         if lines.len() >= most {
             break;
         }
     }
     let hidden = lines.len().saturating_sub(most) + all.count();
     lines.truncate(most);
-    lines.extend(more(term, hidden, indent));
+    lines.extend(more(term, hidden, &indent));
     lines
 }
 

@@ -131,7 +131,7 @@ fn object(event: &Event, action: &Action, cwd: Option<&str>) -> (String, Tone) {
             (all.join(" in "), Tone::Path)
         }
         Action::Edit(files) => (edits(files, cwd), Tone::Path),
-        Action::Run { command, .. } => (here(command, cwd).to_owned(), Tone::Plain),
+        Action::Run { command, .. } => (lines_joined(here(command, cwd)), Tone::Plain),
         Action::Poll { ids } => (ids.join(" "), Tone::Plain),
         Action::Spawn { prompt } => (format!("“{prompt}”"), Tone::Plain),
         Action::Skill { name } => (name.clone(), Tone::Plain),
@@ -142,10 +142,20 @@ fn object(event: &Event, action: &Action, cwd: Option<&str>) -> (String, Tone) {
 
 /// A command without a change to the directory in which the session is anyway.
 fn here<'a>(command: &'a str, cwd: Option<&str>) -> &'a str {
-    let (dir, rest) = command.strip_prefix("cd ").and_then(|c| c.split_once("&&")).unwrap_or_default();
+    let Some(after) = command.strip_prefix("cd ") else { return command };
+    let Some(end) = after.find(['&', ';', '\n']) else { return command };
+    let (dir, rest) = after.split_at(end);
+    let rest = rest.strip_prefix("&&").or_else(|| rest.strip_prefix([';', '\n'])).unwrap_or_default().trim_start();
     let dir = dir.trim().trim_matches(['"', '\'']).trim_end_matches('/');
     let same = !dir.is_empty() && cwd.is_some_and(|c| c.trim_end_matches('/') == dir);
-    if same && !rest.trim().is_empty() { rest.trim_start() } else { command }
+    if same && !rest.is_empty() { rest } else { command }
+}
+
+/// The lines of a command on one, with a sign where each ended: joined by blanks they would read as one command.
+fn lines_joined(command: &str) -> String {
+    let whole = command.replace("\\\n", " ");
+    let lines: Vec<_> = whole.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    lines.join(" ⏎ ")
 }
 
 /// The changed files with the number of lines removed and added.
@@ -216,9 +226,11 @@ mod tests {
         assert_eq!(plain(&call, &edit, Some("/p"), 60), "Edit src/counter.py +2 −1");
         assert_eq!(plain(&call, &edit, Some("/p"), 20), "Edit …unter.py +2 −1");
         let run = Action::Run { command: "pytest -q\n  --x".into(), cwd: None };
-        assert_eq!(plain(&call, &run, None, 60), "$ pytest -q --x");
+        assert_eq!(plain(&call, &run, None, 60), "$ pytest -q ⏎ --x");
         let run = |command: &str| Action::Run { command: command.into(), cwd: None };
         assert_eq!(plain(&call, &run("cd '/p/' && ls"), Some("/p"), 60), "$ ls");
         assert_eq!(plain(&call, &run("cd /p/x && ls"), Some("/p"), 60), "$ cd /p/x && ls");
+        assert_eq!(plain(&call, &run("cd /p\nls \\\n  -l\npwd"), Some("/p"), 60), "$ ls -l ⏎ pwd");
+        assert_eq!(plain(&call, &run("cd /p & ls"), Some("/p"), 60), "$ cd /p & ls");
     }
 }

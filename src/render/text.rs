@@ -156,6 +156,19 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A number with a comma at every thousand.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A text padded with blanks to `width` columns.
 pub fn pad(text: &str, width: usize) -> String {
     let mut out = text.to_owned();
@@ -177,6 +190,7 @@ mod tests {
         assert_eq!(one_line("abcdefghij", 5), "abcd…");
         assert_eq!(cut("日本語テキスト", 7), "日本語…");
         assert_eq!(cut_path("/a/long/way/to/file.rs", 10), "…o/file.rs");
+        assert_eq!([999, 1000, 1_234_567].map(grouped), ["999", "1,000", "1,234,567"]);
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(one_line(&"x".repeat(1_000_000), 20).chars().count(), 20);
     }
