@@ -19,6 +19,7 @@ mod tokens;
 use serde::Serialize;
 
 pub use link::link;
+pub use shell::written;
 
 /// How a cause led to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -5,11 +5,14 @@
 //! cannot be found, or stands in several places, is left alone: a wrong attribution is worse than none. Lines that somebody
 //! changed by hand since are found nowhere and so stay unknown.
 
+use std::borrow::Cow;
+
 use imara_diff::{Algorithm, Diff, InternedInput};
 use serde::Serialize;
 
 use super::removed::recorded;
 use crate::action::{Action, Change, FileEdit, Hunk};
+use crate::causality;
 use crate::event::Status;
 use crate::graph::Graph;
 
@@ -41,10 +44,10 @@ pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> 
         if matches!(e.status, Some(Status::Error | Status::Denied | Status::Interrupted | Status::Running)) {
             continue;
         }
-        let Action::Edit(files) = &graph.actions[i] else { continue };
-        for f in files {
+        let (files, cwd) = changes(graph, i);
+        for f in files.iter() {
             let target = f.moved_to.as_deref().unwrap_or(&f.path);
-            if !is_file(target, e.cwd.as_deref()) {
+            if !is_file(target, cwd) {
                 continue;
             }
             let known = recorded(e.extra.get("patch")).into_iter().find(|k| is_file(&k.path, e.cwd.as_deref()));
@@ -57,6 +60,16 @@ pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> 
         }
     }
     out
+}
+
+/// The changes of files by an event, and the directory in which it ran: those of an edit, and what a command surely wrote.
+pub(super) fn changes(graph: &Graph, i: usize) -> (Cow<'_, [FileEdit]>, Option<&str>) {
+    let own = graph.events[i].cwd.as_deref();
+    match &graph.actions[i] {
+        Action::Edit(files) => (Cow::Borrowed(files), own),
+        Action::Run { command, cwd } => (Cow::Owned(causality::written(command)), cwd.as_deref().or(own)),
+        _ => (Cow::Borrowed(&[]), own),
+    }
 }
 
 /// Attributes the lines of `content`. `edits` are in the order in which they were made.

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::action::{Action, FileEdit, Hunk};
+use super::blame::changes;
+use crate::action::{FileEdit, Hunk};
 use crate::event::Status;
 use crate::graph::Graph;
 
@@ -29,11 +30,11 @@ pub fn removed(graph: &Graph, text: &str, is_file: &dyn Fn(&str, Option<&str>) -
         if matches!(event.status, Some(Status::Error | Status::Denied | Status::Interrupted)) {
             continue;
         }
-        let Action::Edit(files) = &graph.actions[i] else { continue };
+        let (files, cwd) = changes(graph, i);
         let recorded = recorded(event.extra.get("patch"));
         // the record knows what a whole write replaced; the call itself does not
         for f in files.iter().chain(&recorded) {
-            if is_file(&f.path, event.cwd.as_deref())
+            if is_file(&f.path, cwd)
                 && let Some((line, number)) = f.hunks.iter().find_map(|h| lost(h, text))
             {
                 found.push(Removal { event: i, path: f.path.clone(), line, number });

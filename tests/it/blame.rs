@@ -311,3 +311,28 @@ fn a_file_keeps_its_history_through_a_renaming_patch() {
     };
     assert_eq!(ids, [event(0), event(1)]);
 }
+
+#[test]
+fn what_a_command_wrote_is_its_own_where_the_command_holds_the_text() {
+    let m = Machine::new();
+    let mut s = m.session("dddd4444", 6);
+    s.prompt("Set it up.");
+    let run = |s: &mut Session, command: &str| {
+        let done = Command::new("bash").args(["-c", command]).current_dir(m.repo()).output().unwrap();
+        s.call("Bash", &json!({ "command": command }), "", !done.status.success());
+    };
+    run(&mut s, "mkdir src && cat > src/old.py <<'EOF'\nlimit = 10\ndef over(n):\n    return n > limit\nEOF");
+    run(&mut s, "sed -i 's/limit = 10/limit = 12/' src/old.py");
+    run(&mut s, "cd src\ncat >> old.py <<'EOF'\ndef under(n):\n    return not over(n)\nEOF");
+    run(&mut s, "git mv src/old.py src/new.py || mv src/old.py src/new.py");
+    // the same text by a command that failed
+    s.call("Bash", &json!({"command": "cat > copy.py <<'EOF'\nlimit = 12\nEOF"}), "denied", true);
+    s.save(m.dir.path());
+    m.write("copy.py", "limit = 12\n");
+    let text = m.run(&["blame", "src/new.py"]);
+    let ids: Vec<&str> = text.lines().map(|l| l.split_whitespace().next().unwrap_or("")).take(5).collect();
+    let event =
+        |n: usize| causetrace::id::call("claude-code", "dddd4444", &format!("toolu_dddd4444_{n}"))[..8].to_owned();
+    assert_eq!(ids, [event(3).as_str(), &event(1), "│", &event(5), "│"], "{text}");
+    assert!(m.run(&["blame", "copy.py"]).contains("0 of 1 line by 0 recorded edits"));
+}

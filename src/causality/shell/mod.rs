@@ -4,8 +4,10 @@ mod check;
 mod program;
 mod script;
 mod split;
+mod written;
 
 use self::program::Reader;
+pub use self::written::written;
 use super::tokens::telling_lines;
 
 /// A kind of check.
