@@ -10,7 +10,7 @@
 //! # Code map
 //!
 //! Uses point one way: `command → {render, export, store, source, query, settings}`; `render, export, query → graph → causality →
-//! event, id, action, patch, text`; `source, store → event, id, action, patch, text`. A test holds this.
+//! event, id, action, patch, text`; `source, store → event, id, action, patch, text`; whoever reads files `→ plain`. A test holds this.
 //!
 //! # What is deliberately absent
 //!
@@ -26,6 +26,7 @@ pub mod export;
 pub mod graph;
 pub mod id;
 pub mod patch;
+pub mod plain;
 pub mod query;
 pub mod render;
 pub mod settings;

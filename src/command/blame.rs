@@ -11,8 +11,12 @@ use super::failure::Failure;
 use super::git;
 use super::history::{self, Change};
 use crate::event::Event;
+use crate::plain;
 use crate::query::blame::{Edit, Line, blame};
 use crate::render::{Tone, text};
+
+/// Largest file, in bytes, whose lines are looked for: sources are smaller.
+const LARGEST: u64 = 256 << 20;
 
 /// Which event wrote each line that stands in a file now
 ///
@@ -31,7 +35,8 @@ pub struct Args {
 /// The file cannot be read.
 pub fn lines(ctx: &Context, path: &Path) -> anyhow::Result<(Vec<Line>, Vec<Change>)> {
     super::why::must_exist(path, &path.display().to_string())?;
-    let bytes = std::fs::read(path).map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))?;
+    let bytes =
+        plain::read_up_to(path, LARGEST).map_err(|e| Failure::new(format!("cannot read {}: {e}", path.display())))?;
     let content = String::from_utf8_lossy(&bytes);
     let mut catalog = Catalog::gather(ctx);
     catalog.sync_all(ctx);

@@ -11,7 +11,8 @@ use super::context::Context;
 use super::failure::Failure;
 use super::sync::{self, Readable};
 use crate::event::Event;
-use crate::source::{SOURCES, claim, plain};
+use crate::plain;
+use crate::source::{SOURCES, claim};
 use crate::store::index::Index;
 use crate::store::{Summary, read_file};
 

@@ -10,6 +10,7 @@ use super::context::Context;
 use crate::action::FileEdit;
 use crate::event::Event;
 use crate::graph::Graph;
+use crate::plain;
 use crate::query::{blame, removed};
 use crate::source;
 use crate::store::read_file;
@@ -139,9 +140,7 @@ pub fn commits(ctx: &Context, catalog: &Catalog, hashes: &[String]) -> Vec<Commi
         short.iter().find(|h| recorded.is_some_and(|c| c.starts_with(**h)) || said(h)).map(|h| (*h).to_owned())
     };
     let found = files.into_par_iter().flat_map_iter(|path| {
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        let inside = any.is_match(&bytes);
-        drop(bytes);
+        let inside = plain::any_part(&path, 7, |part| any.is_match(part));
         let events = if inside { read_file(&path).map(|s| s.events).unwrap_or_default() } else { Vec::new() };
         events.into_iter().filter_map(|event| made_by(&event).map(|hash| Commit { hash, event }))
     });
@@ -152,11 +151,9 @@ pub fn commits(ctx: &Context, catalog: &Catalog, hashes: &[String]) -> Vec<Commi
 pub fn events_with_prefix(ctx: &Context, prefix: &str) -> Vec<(String, String)> {
     let needle = format!("\"event_id\":\"{prefix}");
     let found = ctx.store.files().into_par_iter().flat_map_iter(|path| {
-        let bytes = std::fs::read(&path).unwrap_or_default();
-        if memchr::memmem::find(&bytes, needle.as_bytes()).is_none() {
+        if !holds(&path, &needle) {
             return Vec::new();
         }
-        drop(bytes);
         let events = read_file(&path).map(|s| s.events).unwrap_or_default();
         let named = events.into_iter().filter(|e| e.event_id.starts_with(prefix));
         named.map(|e| (e.session_id, e.event_id)).collect::<Vec<_>>()
@@ -164,15 +161,17 @@ pub fn events_with_prefix(ctx: &Context, prefix: &str) -> Vec<(String, String)> 
     found.collect()
 }
 
+/// Whether a text stands in a file, which may be larger than the memory.
+fn holds(path: &Path, text: &str) -> bool {
+    plain::any_part(path, text.len(), |part| memchr::memmem::find(part, text.as_bytes()).is_some())
+}
+
 /// The graphs, without causes, of stored sessions whose file holds a word.
 fn graphs(ctx: &Context, catalog: &Catalog, word: &str) -> impl ParallelIterator<Item = Graph> {
     let paths: Vec<PathBuf> = catalog.summaries().iter().map(|s| ctx.store.path(&s.session_id)).collect();
     let word = word.to_owned();
     paths.into_par_iter().filter_map(move |path| {
-        let bytes = std::fs::read(&path).ok()?;
-        memchr::memmem::find(&bytes, word.as_bytes())?;
-        drop(bytes);
-        let stored = read_file(&path).ok()?;
+        let stored = holds(&path, &word).then(|| read_file(&path).ok()).flatten()?;
         Some(Graph::unlinked(stored.events, &source::action))
     })
 }

@@ -2,7 +2,6 @@
 //! that the store does not have.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,6 +10,7 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::event::Event;
+use crate::plain;
 use crate::source::{Report, Source, Transcript};
 use crate::store::index::Index;
 use crate::store::{Store, line_key};
@@ -167,8 +167,7 @@ impl<'a> Writer<'a> {
 /// The keys of all lines of a session file; none where there is no file.
 fn stored_keys(path: &Path) -> HashSet<u64> {
     let mut keys = HashSet::new();
-    // a pipe in the store would be waited for; writing to it is refused
-    let Some(file) = path.is_file().then(|| File::open(path).ok()).flatten() else { return keys };
+    let Ok(file) = plain::open(path) else { return keys };
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {

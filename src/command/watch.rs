@@ -1,7 +1,6 @@
 //! `causetrace watch`, and `tree --follow`.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use super::failure::Failure;
 use super::{filter, view};
 use crate::event::{Event, EventType, Status};
 use crate::graph::Graph;
+use crate::plain;
 use crate::render::label::{ending, label, mark};
 use crate::render::{Tone, cause, text};
 use crate::source::{SOURCES, claim};
@@ -121,7 +121,7 @@ impl Shown {
         if std::mem::replace(&mut self.begun, true) || self.length == 0 {
             return;
         }
-        let Ok(open) = File::open(file) else { return };
+        let Ok(open) = plain::open(file) else { return };
         let mut reader = BufReader::with_capacity(256 * 1024, open.take(self.length));
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::plain;
+
 /// A settings file as it was found.
 #[derive(Clone, Debug)]
 pub struct SettingsFile {
@@ -30,7 +32,8 @@ pub fn load(path: &Path) -> anyhow::Result<SettingsFile> {
         }
         Err(e) => return Err(e).with_context(|| format!("cannot open {}", path.display())),
     };
-    let bytes = fs::read(&target).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes =
+        plain::read_up_to(&target, plain::SETTINGS).with_context(|| format!("cannot read {}", path.display()))?;
     let Ok(text) = String::from_utf8(bytes) else {
         bail!("{} is not UTF-8 text", path.display());
     };

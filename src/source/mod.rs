@@ -13,7 +13,6 @@ pub mod copilot;
 pub mod hook;
 pub mod jsonl;
 pub mod opencode;
-pub mod plain;
 mod report;
 
 use std::collections::BTreeMap;
@@ -23,6 +22,7 @@ use chrono::{DateTime, Utc};
 
 use crate::action::Action;
 use crate::event::Event;
+use crate::plain;
 pub use report::{Bad, Report};
 
 /// All agents, in the order in which they are listed.

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -147,8 +148,11 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(path);
     make_folder(folder)?;
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
+    // what a process that was killed left, of the same number too
+    fs::remove_file(&temporary).ok();
+    sweep(folder, path);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -160,6 +164,23 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         fs::remove_file(&temporary).ok();
     }
     done.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Nobody writes a temporary file for longer than this.
+const STALE: Duration = Duration::from_secs(600);
+
+/// Removes the temporary files that processes which were killed left beside `path`.
+fn sweep(folder: &Path, path: &Path) {
+    let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|n| n.strip_prefix(stem)?.strip_prefix(".tmp"));
+        let ours = number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if ours && age().is_some_and(|age| age > STALE) {
+            fs::remove_file(entry.path()).ok();
+        }
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -188,6 +209,26 @@ mod tests {
         fs::write(&path, line).unwrap();
         assert!(format!("{:#}", append(&path, b"x\n").unwrap_err()).contains("newer causetrace"));
         assert_eq!(fs::read_to_string(&path).unwrap(), line);
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_swept_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = |name: &str, minutes: u64| {
+            let file = File::create(dir.path().join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60 * minutes)).unwrap();
+        };
+        for name in ["index.tmp1", "index.tmp23", "index.tmp", "index.tmpx", "other.tmp1", "index.json.tmp1"] {
+            make(name, 11);
+        }
+        make("index.tmp4", 1);
+        // of a process that was killed and had our number
+        make(&format!("index.tmp{}", std::process::id()), 1);
+        replace(&dir.path().join("index.json"), b"new").unwrap();
+        let mut left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["index.json", "index.json.tmp1", "index.tmp", "index.tmp4", "index.tmpx", "other.tmp1"]);
+        assert_eq!(fs::read(dir.path().join("index.json")).unwrap(), b"new");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{Store, append, file_name};
+use crate::plain;
 
 /// A settings file before and after.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,9 +46,9 @@ pub fn keep(store: &Store, path: &Path, before: Option<&str>, after: &str) -> an
     append::replace(&place(store, path), &text)
 }
 
-/// The backup of a settings file.
+/// The backup of a settings file, whose text stands in it with escapes.
 pub fn load(store: &Store, path: &Path) -> Option<Backup> {
-    let text = std::fs::read(place(store, path)).ok()?;
+    let text = plain::read_up_to(&place(store, path), 8 * plain::SETTINGS).ok()?;
     serde_json::from_slice(&text).ok().filter(|b: &Backup| b.path == path)
 }
 

@@ -10,9 +10,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, Summary, append, file_name, skim};
+use crate::plain;
 
 /// Written into the file; another number makes a new index.
 const VERSION: u32 = 1;
+
+/// Bytes of the index of hundreds of thousands of sessions; a larger one is made anew.
+const LARGEST: u64 = 256 << 20;
 
 /// What is known of the store and of what was read into it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -44,7 +48,7 @@ struct Filed {
 impl Index {
     /// Loads the index of a store; an empty one where there is none that can be used.
     pub fn load(store: &Store) -> Self {
-        let text = std::fs::read(path(store)).unwrap_or_default();
+        let text = plain::read_up_to(&path(store), LARGEST).unwrap_or_default();
         let index: Self = serde_json::from_slice(&text).unwrap_or_default();
         if index.version == VERSION { index } else { Self { version: VERSION, ..Self::default() } }
     }

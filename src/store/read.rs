@@ -1,7 +1,6 @@
 //! Reading a session file: lines folded to events, with every problem by line.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{hooked, rewound};
 use crate::event::Event;
+use crate::plain;
 
 /// Bytes that are read before their lines are parsed, side by side.
 const CHUNK: u64 = 4 << 20;
@@ -46,7 +46,7 @@ pub struct Stored {
 /// # Errors
 /// The file cannot be opened or read on.
 pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
-    let file = open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     let mut stored = Stored::default();
     let mut known: HashMap<String, usize> = HashMap::new();
@@ -87,14 +87,6 @@ pub fn read_file(path: &Path) -> anyhow::Result<Stored> {
     hooked::complete(&mut stored);
     rewound::mark(&mut stored.events);
     Ok(stored)
-}
-
-/// Opens a plain file; a pipe in the store would be waited for.
-pub(super) fn open(path: &Path) -> std::io::Result<File> {
-    match std::fs::metadata(path)?.is_file() {
-        true => File::open(path),
-        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no plain file")),
-    }
 }
 
 /// Parses a line. One check of the whole is cheaper than one of each string in it.

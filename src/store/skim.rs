@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::read::{open, parse};
+use super::read::parse;
 use super::{Summary, read_file};
 use crate::event::{Event, EventType, Status, parse_time};
+use crate::plain;
 use crate::text::Text;
 
 /// The summary of a session file: the same as [`Summary::of`] the events that [`read_file`] gives.
@@ -65,7 +66,7 @@ struct Brief {
 
 /// The summary; none where the file holds lines that this cannot judge.
 fn skim(path: &Path) -> anyhow::Result<Option<Summary>> {
-    let file = open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut reader = BufReader::with_capacity(256 * 1024, file);
     // headers and prompts whole, all others in brief
     let (mut whole, mut at): (Vec<Event>, HashMap<u64, usize>) = (Vec::new(), HashMap::new());

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, append};
+use crate::plain;
 
 /// Beyond this size, in bytes, the file begins anew.
 const LARGEST: u64 = 64 * 1024;
@@ -41,8 +42,8 @@ pub fn keep(store: &Store, now: DateTime<Utc>, reason: &str, payload: &[u8]) {
 
 /// What has been kept, oldest first.
 pub fn kept(store: &Store) -> Vec<Unusable> {
-    let text = std::fs::read_to_string(path(store)).unwrap_or_default();
-    text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
+    let text = plain::end(&path(store), 4 * LARGEST).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter_map(|l| serde_json::from_str(l).ok()).collect()
 }
 
 /// The file.

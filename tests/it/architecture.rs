@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Per module, the modules it may use.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     let base = vec!["event", "id", "action", "patch", "text"];
+    let reads = |more: &[&'static str]| [base.as_slice(), &["plain"], more].concat();
     let with = |more: &[&'static str]| [base.as_slice(), more].concat();
     BTreeMap::from([
         ("text", vec![]),
@@ -14,15 +15,16 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("id", vec![]),
         ("action", vec![]),
         ("patch", vec!["action"]),
-        ("source", base.clone()),
-        ("store", base.clone()),
+        ("source", reads(&[])),
+        ("store", reads(&[])),
         ("causality", base.clone()),
         ("graph", with(&["causality"])),
         ("query", with(&["graph", "causality"])),
         ("render", with(&["graph", "causality", "query"])),
         ("export", with(&["graph", "causality", "query"])),
-        ("command", with(&["render", "export", "store", "source", "query", "graph", "causality", "settings"])),
-        ("settings", vec![]),
+        ("command", reads(&["render", "export", "store", "source", "query", "graph", "causality", "settings"])),
+        ("settings", vec!["plain"]),
+        ("plain", vec![]),
     ])
 }
 

@@ -2,9 +2,9 @@
 //! files – in this order of power (Aider 0.86: `.env` files are loaded over the environment).
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::plain::{SETTINGS, text_up_to};
 use crate::source::Env;
 use crate::source::aider::{CHAT_HISTORY, INPUT_HISTORY, root_of};
 
@@ -41,7 +41,7 @@ impl Settings {
         let texts = |name: &str, named: Option<PathBuf>| -> Vec<String> {
             // the last one has the last word
             let files = places.iter().map(|p| p.join(name)).chain(named);
-            files.filter_map(|f| fs::read_to_string(f).ok()).collect()
+            files.filter_map(|f| text_up_to(&f, SETTINGS).ok()).collect()
         };
         let dotenv = texts(".env", file(argument(&args, ENV_FILE).or_else(|| env.var(ENV_FILE[2]).map(str::to_owned))));
         let short = args.iter().position(|a| a == "-c").and_then(|i| args.get(i + 1).cloned());
@@ -125,6 +125,8 @@ fn is_folder(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,6 @@
 //! Per agent: where it looked, what is there, how the newest session reads, what is off.
 
 use std::collections::HashMap;
-use std::fs;
 
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
@@ -13,6 +12,7 @@ use super::super::failure::Failure;
 use super::super::{count, home_relative, short_id, when};
 use super::{Finding, Section, hooks, path};
 use crate::event::EventType;
+use crate::plain;
 use crate::source::{Report, SOURCES, Source, Transcript};
 
 /// One section for each agent, or for the one that is named.
@@ -175,7 +175,7 @@ fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
             let user = [".config/Code/User", "Library/Application Support/Code/User", "AppData/Roaming/Code/User"];
             let settings = user.iter().map(|u| env.home.join(u).join("settings.json")).find(|f| f.is_file());
             if let Some(file) = settings {
-                let text = fs::read_to_string(&file).unwrap_or_default();
+                let text = plain::text_up_to(&file, plain::SETTINGS).unwrap_or_default();
                 if !text.contains("agentDebugLog.fileLogging.enabled") {
                     let shown = path(ctx, &file);
                     let text =

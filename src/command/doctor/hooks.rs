@@ -10,6 +10,7 @@ use super::super::context::Context;
 use super::super::{count, when};
 use super::{Finding, path};
 use crate::event::{Event, parse_time};
+use crate::plain;
 use crate::settings::file::load;
 use crate::settings::hooks::{Found, handlers, is_own, is_python};
 use crate::settings::json::parse;
@@ -143,14 +144,14 @@ fn program(ctx: &Context, handler: &Value) -> Option<PathBuf> {
 /// Whether Codex's configuration knows a hash for a hook of that file (0.130 to 0.169: `[hooks.state."<file>:<event>:0:0"]`).
 fn trusted(ctx: &Context, file: &Path) -> bool {
     let config = ctx.env.dir("CODEX_HOME", ".codex").join("config.toml");
-    let text = fs::read_to_string(config).unwrap_or_default();
+    let text = plain::text_up_to(&config, plain::SETTINGS).unwrap_or_default();
     text.contains("trusted_hash") && text.contains(&*file.to_string_lossy())
 }
 
 /// When Claude Code deletes sessions.
 fn cleanup(ctx: &Context) -> Option<Finding> {
     let file = Hooked::ClaudeCode.file(ctx, Scope::User)?;
-    let text = fs::read_to_string(&file).unwrap_or_default();
+    let text = plain::text_up_to(&file, plain::SETTINGS).unwrap_or_default();
     let set = parse(&text).ok().and_then(|root| root.get("cleanupPeriodDays")?.value(&text).as_u64());
     let days = set.unwrap_or(CLEANUP_DAYS);
     if days < SOON {
@@ -175,21 +176,12 @@ fn last_event(ctx: &Context, agent: &str) -> Option<chrono::DateTime<chrono::Utc
     files.sort_by_key(|p| std::cmp::Reverse(modified(p)));
     let marks = [format!("\"agent\":\"{agent}\""), "\"hook\":\"".to_owned()];
     files.iter().take(FILES).find_map(|file| {
-        let tail = tail(file)?;
+        let tail = plain::end(file, TAIL).ok()?;
+        let tail = String::from_utf8_lossy(&tail);
         let lines = tail.lines().rev().filter(|l| marks.iter().all(|m| l.contains(m.as_str())));
         let events = lines.filter_map(|l| serde_json::from_str::<Event>(l).ok()).filter(Event::from_hook);
         events
             .filter_map(|e| e.extra.get("ended_at").and_then(Value::as_str).and_then(parse_time).or(e.timestamp))
             .next()
     })
-}
-
-fn tail(file: &Path) -> Option<String> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = fs::File::open(file).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

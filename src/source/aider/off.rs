@@ -1,7 +1,8 @@
 //! Records that Aider would keep if it were told to.
 
 use super::root_of;
-use crate::source::{Env, SwitchedOff, plain};
+use crate::plain;
+use crate::source::{Env, SwitchedOff};
 
 /// The LLM history and the analytics log, where neither the environment nor a configuration file (home, root of the repository,
 /// current directory) asks for them. The command line of a running Aider is not known here.

@@ -16,7 +16,8 @@ use super::session::{Session, Setting};
 use super::zone::Zone;
 use super::{AGENT, analytics, trace};
 use crate::id;
-use crate::source::{Report, Sink, plain};
+use crate::plain;
+use crate::source::{Report, Sink};
 
 /// A session begins at most so long after its program was started.
 const START: TimeDelta = TimeDelta::minutes(3);

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::zone::Zone;
-use crate::source::{Env, plain};
+use crate::plain;
+use crate::source::Env;
 
 /// Name of an empty file: all of the run is in the store. What was taken once is not read again, for LLM histories are large.
 pub const STORED: &str = "stored";

@@ -22,10 +22,11 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::{Env, Report, Sink, Source, Transcript, plain};
+use super::{Env, Report, Sink, Source, Transcript};
 use crate::action::Action;
 use crate::event::Event;
 use crate::id;
+use crate::plain;
 
 /// The agent's name in events.
 pub(crate) const AGENT: &str = "claude-code";

@@ -12,8 +12,8 @@ use super::wire::{Attachment, Block, Content, Line, Meta, Text};
 use super::{AGENT, agent_files, agent_files_beside, prompt_id};
 use crate::event::{Event, EventType, Origin, Status, Usage, parse_time};
 use crate::id;
+use crate::plain;
 use crate::source::jsonl::{Lines, records};
-use crate::source::plain;
 use crate::source::{Report, Sink, Transcript};
 
 /// Kinds of line that say nothing about causes, seen in clients 1.0 to 2.1.330.

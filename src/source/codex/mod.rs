@@ -113,7 +113,7 @@ fn thread_of(path: &Path) -> Option<String> {
 /// Rust: a C library would double the build for files that are rare.
 fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     use anyhow::Context;
-    let file = crate::source::plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = crate::plain::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     if has_ending(path, ".zst") {
         let decoder = ruzstd::decoding::StreamingDecoder::new(BufReader::new(file))
             .map_err(|e| anyhow::anyhow!("cannot decompress {}: {e}", path.display()))?;

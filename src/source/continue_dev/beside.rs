@@ -24,8 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::LIST;
 use super::wire::{self, Item};
 use crate::event::parse_time;
+use crate::plain;
 use crate::source::jsonl::{Lines, records};
-use crate::source::plain;
 
 /// A file that changed later than this after a session says nothing more about it.
 const LATER: TimeDelta = TimeDelta::seconds(2);

@@ -30,9 +30,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
-use super::{Env, Report, Sink, Source, SwitchedOff, Transcript, plain};
+use super::{Env, Report, Sink, Source, SwitchedOff, Transcript};
 use crate::action::Action;
 use crate::event::Event;
+use crate::plain;
 
 /// The agent's name in events.
 const AGENT: &str = "continue";

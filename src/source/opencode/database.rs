@@ -13,6 +13,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::plain;
+
 /// How long a database that another process has locked is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -70,8 +72,8 @@ pub(super) fn with<T>(path: &Path, mut read: impl FnMut(&Database) -> anyhow::Re
 /// Whether the end of the file is missing: SQLite takes what is missing of the last page for zeros, and rows vanish.
 pub(super) fn is_cut_off(path: &Path) -> bool {
     let mut head = [0; 18];
-    let Ok(mut file) = fs::File::open(path) else { return false };
-    let Ok(length) = file.metadata().map(|m| m.len()) else { return false };
+    let Ok(mut file) = plain::open(path) else { return false };
+    let length = file.limit();
     // the size of a page stands in bytes 16 and 17; 1 is 65,536
     let page = match std::io::Read::read_exact(&mut file, &mut head) {
         Ok(()) => u64::from(head[16]) << 8 | u64::from(head[17]),
@@ -192,6 +194,7 @@ impl Drop for PrivateCopy {
 fn private_folder() -> anyhow::Result<PathBuf> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let base = std::env::temp_dir();
+    sweep(&base);
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -206,6 +209,23 @@ fn private_folder() -> anyhow::Result<PathBuf> {
         }
     }
     bail!("no free folder name in {}", base.display())
+}
+
+/// No copy is worked on for longer than this.
+const STALE: Duration = Duration::from_secs(3600);
+
+/// Removes the copies that processes which were killed left: what is in them is private.
+fn sweep(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let numbers = name.to_str().and_then(|n| n.strip_prefix("causetrace-")?.split_once('-'));
+        let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+        let age = || entry.metadata().ok().filter(fs::Metadata::is_dir)?.modified().ok()?.elapsed().ok();
+        if numbers.is_some_and(|(a, b)| number(a) && number(b)) && age().is_some_and(|age| age > STALE) {
+            // another user's stays
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// `fs::copy` takes the permissions over; SQLite must be able to work on the copy.
@@ -227,6 +247,23 @@ fn make_writable(file: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn copies_that_a_killed_process_left_are_swept_up() {
+        let base = tempfile::tempdir().unwrap();
+        for (name, hours) in [("causetrace-1-0", 2), ("causetrace-2-0", 0), ("causetrace-x-0", 2), ("causetrace-3", 2)]
+        {
+            let folder = base.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("copy.db"), "").unwrap();
+            let then = SystemTime::now() - Duration::from_secs(hours * 3700);
+            fs::File::open(&folder).unwrap().set_modified(then).unwrap();
+        }
+        sweep(base.path());
+        let mut left: Vec<_> = fs::read_dir(base.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["causetrace-2-0", "causetrace-3", "causetrace-x-0"]);
+    }
 
     #[test]
     fn a_path_becomes_a_uri() {

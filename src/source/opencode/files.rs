@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use super::wire::{Message, Part, Record, Records, Session, Task, after};
 use super::{AGENT, ends_with};
+use crate::plain;
 use crate::source::Transcript;
 use crate::source::jsonl::document;
-use crate::source::plain;
 
 /// One session of a storage folder.
 pub(super) struct Storage {

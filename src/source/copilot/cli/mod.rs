@@ -27,7 +27,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::source::{Env, Report, Sink, Transcript, plain};
+use crate::plain;
+use crate::source::{Env, Report, Sink, Transcript};
 
 use super::AGENT;
 

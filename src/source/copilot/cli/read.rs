@@ -14,9 +14,10 @@ use super::standing::Standing;
 use super::wire::{Info, Line, ModelChange, Place, Start, UsageRecord};
 use crate::event::{Event, EventType, Origin, Status, parse_time};
 use crate::id;
+use crate::plain;
 use crate::source::copilot::AGENT;
 use crate::source::jsonl::{Lines, records};
-use crate::source::{Report, Sink, Transcript, plain};
+use crate::source::{Report, Sink, Transcript};
 
 pub(super) fn read(transcript: &Transcript, title: Option<String>, sink: Sink<'_>) -> anyhow::Result<Report> {
     let name = transcript.path.to_string_lossy().into_owned();

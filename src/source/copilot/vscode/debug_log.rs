@@ -17,8 +17,9 @@ use super::timing::{Fact, Timing};
 use super::wire::{list, number, plain_id, text};
 use crate::event::{Event, EventType, Origin, Status, Usage, time_from_ms};
 use crate::id;
+use crate::plain;
 use crate::source::jsonl::{Lines, records};
-use crate::source::{Report, Sink, first_line, plain};
+use crate::source::{Report, Sink, first_line};
 
 /// A span, within one run of the client.
 type Span = (i64, String);

@@ -43,8 +43,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use crate::plain;
 use crate::source::jsonl::document;
-use crate::source::{Env, Report, Sink, Transcript, plain};
+use crate::source::{Env, Report, Sink, Transcript};
 use chat::Chat;
 use replay::{Replayed, replay};
 use slim::Slim;

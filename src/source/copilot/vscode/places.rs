@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::super::AGENT;
+use crate::plain;
 use crate::source::jsonl::document;
-use crate::source::{Env, Transcript, plain};
+use crate::source::{Env, Transcript};
 
 /// Products with a user data folder of their own.
 const PRODUCTS: [&str; 6] =

@@ -1,0 +1,132 @@
+//! Opening what stands on the disk: plain files only, so that a pipe or a device under a file's name blocks nobody.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek as _, SeekFrom, Take};
+use std::path::Path;
+
+/// Opens a file up to the length that it has now: one that is written to faster than it is read still comes to an end, and
+/// what is added is read the next time.
+///
+/// # Errors
+/// It cannot be opened, or is no plain file (nor a link to one).
+pub fn open(path: &Path) -> io::Result<Take<File>> {
+    // looked at before it is opened: opening a pipe waits for its writer
+    let plain = |meta: fs::Metadata| {
+        if meta.is_file() { Ok(meta.len()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file")) }
+    };
+    plain(fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    let length = plain(file.metadata()?)?;
+    Ok(file.take(length))
+}
+
+/// The same from a place in it on, in bytes; nothing where it is shorter.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_from(path: &Path, from: u64) -> io::Result<Take<File>> {
+    let file = open(path)?;
+    let rest = file.limit().saturating_sub(from);
+    let mut file = file.into_inner();
+    file.seek(SeekFrom::Start(from))?;
+    Ok(file.take(rest))
+}
+
+/// The last `most` bytes of a file.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let from = open(path)?.limit().saturating_sub(most);
+    let mut bytes = Vec::new();
+    open_from(path, from)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The whole content of a file that is UTF-8.
+///
+/// # Errors
+/// Those of [`read`], or it is no UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// The whole content of a file.
+///
+/// # Errors
+/// It cannot be opened or read, or is no plain file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Largest file, in bytes, that people or agents keep settings in.
+pub const SETTINGS: u64 = 16 << 20;
+
+/// The whole content of a file that nobody needs longer than `most` bytes: what is larger by mistake must not fill the memory.
+///
+/// # Errors
+/// Those of [`read`], or it is longer.
+pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = open(path)?;
+    if file.limit() > most {
+        let message = format!("larger than {} MB", most >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same of a file that is UTF-8.
+///
+/// # Errors
+/// Those of [`read_up_to`], or it is no UTF-8.
+pub fn text_up_to(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read_up_to(path, most)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+}
+
+/// Bytes that are held at a time where a file is only looked through.
+const PART: usize = 1 << 20;
+
+/// Whether `test` holds for a part of a file; nothing up to `longest` bytes long is torn by the parts. A file that cannot be read
+/// holds nothing.
+pub fn any_part(path: &Path, longest: usize, mut test: impl FnMut(&[u8]) -> bool) -> bool {
+    let Ok(mut file) = open(path) else { return false };
+    let (mut part, mut kept) = (vec![0; PART + longest], 0);
+    while let Ok(n) = file.read(&mut part[kept..]) {
+        let filled = kept + n;
+        if test(&part[..filled]) {
+            return true;
+        }
+        if n == 0 {
+            break;
+        }
+        kept = filled.min(longest);
+        part.copy_within(filled - kept..filled, 0);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_across_two_parts_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x");
+        let holds =
+            |word: &str| any_part(&file, word.len(), |part| memchr::memmem::find(part, word.as_bytes()).is_some());
+        for at in (PART - 8)..=(PART + 8) {
+            let mut text = vec![b'.'; 2 * PART + 100];
+            text[at..at + 4].copy_from_slice(b"word");
+            fs::write(&file, &text).unwrap();
+            assert!(holds("word") && !holds("wordy"), "{at}");
+        }
+        fs::write(&file, "").unwrap();
+        assert!(!holds("word") && holds(""), "every file that can be read holds nothing");
+        assert!(!any_part(dir.path(), 1, |_| true));
+    }
+}
