@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::sync::{self, Readable};
 use crate::event::Event;
 use crate::plain;
-use crate::source::{SOURCES, claim};
+use crate::source::{SOURCES, by_name, claim};
 use crate::store::index::Index;
 use crate::store::{Summary, read_file};
 
@@ -190,17 +190,23 @@ impl Catalog {
     /// was at work there.
     fn newest_here(&self, ctx: &Context, all: &[Candidate]) -> String {
         let here = ctx.env.cwd.as_path();
-        let is_here = |c: &&Candidate| self.cwd(&c.id).is_some_and(|d| Path::new(&d) == here);
         // an agent may have been started elsewhere in the same repository
         let root = here.ancestors().find(|d| d.join(".git").exists());
+        let is_here = |c: &&Candidate| {
+            let whole = by_name(&c.agent).is_some_and(|s| s.is_of_repository());
+            self.cwd(&c.id).is_some_and(|d| Path::new(&d) == here || whole && root == Some(Path::new(&d)))
+        };
         let is_near =
             |c: &&Candidate| root.is_some_and(|r| self.cwd(&c.id).is_some_and(|d| Path::new(&d).starts_with(r)));
-        let mut mine = all.iter().filter(is_here);
+        // a session that was begun and left at once shows nothing
+        let is_filled = |c: &&Candidate| !self.stored.iter().any(|s| s.session_id == c.id && s.is_empty());
+        let mut mine = all.iter().filter(is_here).filter(is_filled);
         let Some(first) = mine.next() else {
-            if let Some(near) = all.iter().find(is_near) {
+            let near = all.iter().filter(is_filled).find(is_near).or_else(|| all.iter().find(is_here));
+            if let Some(near) = near {
                 return near.id.clone();
             }
-            let newest = &all[0];
+            let newest = all.iter().find(is_filled).unwrap_or(&all[0]);
             ctx.out.note(&format!(
                 "no session of this directory; showing the newest of all, {} of {}",
                 super::short_id(&newest.id),

@@ -89,7 +89,10 @@ enum Subcommands {
 
 /// Runs the command line of this process; its exit code.
 pub fn main() -> u8 {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return misused(&e),
+    };
     let mut ctx = Context::of_process(cli.json, cli.color);
     let result = run(&mut ctx, cli.command);
     let shown = ctx.out.finish();
@@ -203,6 +206,32 @@ fn when(t: chrono::DateTime<chrono::Utc>, now: chrono::DateTime<chrono::Utc>) ->
     } else {
         t.format("%Y-%m-%d").to_string()
     }
+}
+
+/// Says what is wrong with the command line, which may hold whatever somebody pasted; help and version are clap's own words.
+fn misused(error: &clap::Error) -> u8 {
+    use std::io::Write as _;
+
+    use clap::error::ErrorKind;
+
+    use crate::render::{Tone, text};
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        error.exit();
+    }
+    let term = Context::of_process(false, Color::default()).out.term;
+    let mut message = String::new();
+    for line in error.render().to_string().lines() {
+        let line = text::clean(line);
+        match line.strip_prefix("error:").filter(|_| message.is_empty()) {
+            Some(rest) => message.push_str(&format!("{}{rest}\n", term.paint(Tone::Bad, "error:"))),
+            None => message.push_str(&format!("{line}\n")),
+        }
+    }
+    std::io::stderr().write_all(term.fit(message).as_bytes()).ok();
+    2
 }
 
 fn complain(ctx: &Context, error: &anyhow::Error) -> u8 {

@@ -120,6 +120,11 @@ pub trait Source: Sync {
     /// The working directory of a transcript, read as cheaply as possible.
     fn cwd(&self, transcript: &Transcript) -> Option<String>;
 
+    /// Whether a session belongs to its whole repository: the agent keeps no note of where in it somebody started it.
+    fn is_of_repository(&self) -> bool {
+        false
+    }
+
     /// Reads a transcript from its beginning and gives each event to `sink`. Fails only where nothing could be read at
     /// all; everything else is in the report.
     ///

@@ -34,6 +34,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Whether nothing was asked and nothing done.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_none() && self.calls == 0
+    }
+
     /// The summary of one session's folded events.
     pub fn of(events: &[Event]) -> Self {
         let mut s = Self::default();

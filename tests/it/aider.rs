@@ -423,3 +423,72 @@ fn structure(case: &str, scenario: &Value, events: &[Event]) {
         assert!(hash.len() >= 7, "{case}");
     }
 }
+
+/// Two processes at once in one repository: a commit goes to the one whose git told of it; where both or neither did, nothing is
+/// claimed.
+#[test]
+fn commits_of_two_processes_have_the_right_parents_or_none() {
+    use causetrace::source::aider::run;
+    let head = |s: u32| format!("\n# aider chat started at 2026-01-01 10:00:0{s}\n\n");
+    let block = |words: &str, file: &str| {
+        format!("{words}\n\n{file}\n```\n<<<<<<< SEARCH\n=======\n{words}\n>>>>>>> REPLACE\n```")
+    };
+    let told =
+        |block: &str, file: &str| format!("\n{block}\n\n> Tokens: 9 sent, 9 received.  \n> Applied edit to {file}  \n");
+    let (one, two) = (block("One.", "one.py"), block("Two.", "two.py"));
+    // what the git of a and of b told, and the edit that is the parent of each commit
+    let cases: [(&[&str], &[&str], [Option<&str>; 2]); 4] = [
+        (&["feat: one"], &["feat: two"], [Some("one.py"), Some("two.py")]),
+        (&["feat: one"], &[], [Some("one.py"), None]),
+        (&["feat: one", "feat: two"], &["feat: one", "feat: two"], [None, None]),
+        (&[], &[], [None, None]),
+    ];
+    for (of_a, of_b, wanted) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        let chat = home.join(CHAT);
+        let text = [
+            head(0),
+            head(1),
+            "\n#### First.  \n\n#### Second.  \n".to_owned(),
+            told(&one, "one.py"),
+            told(&two, "two.py"),
+            // told behind the other's edit
+            "> Commit 1111111 feat: one  \n> Commit 2222222 feat: two  \n".to_owned(),
+            // much later, alone
+            head(5),
+            format!("\n#### Third.  \n{}> Commit 3333333 feat: three  \n", told(&one, "one.py")),
+        ];
+        fs::write(&chat, text.concat()).unwrap();
+        let folder = run::folder(&home.join("causetrace/aider"), &chat);
+        for (name, second, prompt, reply, commits) in [("a", 0, "First.", &one, of_a), ("b", 1, "Second.", &two, of_b)]
+        {
+            let of = folder.join(name);
+            fs::create_dir_all(&of).unwrap();
+            let line = serde_json::json!({"chat": chat, "llm": of.join("llm"), "git_trace": of.join("trace"),
+                "started": format!("2026-01-01T10:00:0{second}Z"), "ended": "2026-01-01T10:00:03Z"});
+            fs::write(of.join(run::RUN), line.to_string()).unwrap();
+            let reply: String = reply.lines().map(|l| format!("ASSISTANT {l}\n")).collect();
+            let at = "2026-01-01T10:00:02";
+            let llm = format!("TO LLM {at}\n-------\nSYSTEM s\n-------\nUSER {prompt}\nLLM RESPONSE {at}\n{reply}");
+            fs::write(of.join("llm"), llm).unwrap();
+            let start = |s: &&str| {
+                serde_json::json!({"event": "start", "time": "2026-01-01T10:00:02.5Z", "argv": ["git", "commit", "-m", s]}).to_string() + "\n"
+            };
+            fs::write(of.join("trace"), commits.iter().map(start).collect::<String>()).unwrap();
+        }
+        fs::write(folder.join(run::CHAT), format!("{}\n", chat.display())).unwrap();
+        let (events, _) = read_path(&folder);
+        let commits: Vec<_> = events.iter().filter(|e| e.tool_name.as_deref() == Some("commit")).collect();
+        let parents = |e: &Event| -> Vec<String> {
+            let named = e.parents.iter().map(|p| events.iter().find(|o| o.event_id == *p).unwrap());
+            named.map(|p| p.tool_input.as_ref().unwrap()["path"].as_str().unwrap().to_owned()).collect()
+        };
+        let found = ["1111111", "2222222", "3333333"]
+            .map(|hash| parents(commits.iter().find(|e| e.extra["commit"] == *hash).unwrap()).pop());
+        let [first, second] = wanted.map(|w| w.map(str::to_owned));
+        assert_eq!(found, [first, second, Some("one.py".to_owned())], "{of_a:?} {of_b:?}");
+        let sessions: HashMap<&str, usize> = commits.iter().map(|e| (e.session_id.as_str(), 0)).collect();
+        assert!(of_b.len() != 1 || sessions.len() == 3, "each commit stands in the session of its process");
+    }
+}

@@ -260,3 +260,46 @@ printf '> Applied edit to a.py  \n> Commit %s feat: add a  \n' "$(git rev-parse 
     assert_eq!(text(&again.stdout), "nothing new\n");
     assert_eq!(fs::read_to_string(&stored()[0]).unwrap(), before);
 }
+
+/// An Aider that was started and left is not what somebody looks for, and one belongs to its whole repository.
+#[test]
+fn the_newest_session_with_something_in_it_wherever_in_the_repository() {
+    let place = Place::new("exit 0");
+    let history = place.path("repo/.aider.chat.history.md");
+    let sub = place.path("repo/deep/sub");
+    fs::create_dir_all(&sub).unwrap();
+    let asked = "\n# aider chat started at 2026-01-01 10:00:00\n\n#### Asked of Aider.  \n\nDone.\n\n";
+    let empty = "\n# aider chat started at 2026-01-01 11:00:00\n\n> Aider v0.86.2  \n";
+    fs::write(&history, format!("{asked}{empty}")).unwrap();
+    let input = place.path("repo/.aider.input.history");
+    fs::write(&input, "\n# 2026-01-01 10:00:05.000000\n+Asked of Aider.\n").unwrap();
+    // its last entry was written by the clock of its time: so the zone is known, and the times are
+    let typed = std::time::UNIX_EPOCH + Duration::from_secs(1_767_261_605);
+    fs::File::options().write(true).open(&input).unwrap().set_modified(typed).unwrap();
+    let tree = |folder: &Path| {
+        let out = place.causetrace(&["tree"]).current_dir(folder).output().unwrap();
+        (text(&out.stdout).to_owned(), text(&out.stderr).to_owned())
+    };
+    for folder in [place.path("repo"), sub.clone()] {
+        let (out, note) = tree(&folder);
+        assert!(out.contains("Asked of Aider.") && note.is_empty(), "{out}{note}");
+    }
+    // an older session of another agent in the very folder
+    let line = serde_json::json!({"type": "user", "uuid": "u", "sessionId": "0a1b2c3d-0000-4000-8000-000000000001",
+        "cwd": fs::canonicalize(&sub).unwrap(), "timestamp": "2020-01-01T00:00:00Z", "message": {"role": "user", "content": "Asked of Claude."}});
+    let session = place.path("home/.claude/projects/-sub/0a1b2c3d-0000-4000-8000-000000000001.jsonl");
+    fs::create_dir_all(session.parent().unwrap()).unwrap();
+    fs::write(&session, format!("{line}\n")).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&session)
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_577_836_800))
+        .unwrap();
+    let (out, _) = tree(&sub);
+    assert!(out.contains("Asked of Aider."), "{out}");
+    // where there is nothing else, the empty one is shown
+    fs::write(&history, empty).unwrap();
+    let (out, _) = tree(&place.path("repo"));
+    assert!(out.contains("aider"), "{out}");
+}

@@ -212,6 +212,7 @@ fn what_is_off_is_named_with_what_switches_it_on() {
     }
     home.write(".aider.conf.yml", "analytics-log: x\n# llm-history-file: y\n");
     home.write(".config/Code/User/settings.json", "{}");
+    home.write(".config/Code/User/globalStorage/github.copilot-chat/x", "");
     home.write(".continue/logs/cn.log", "2026-11-22 23:03:25.566 [90da1a5b] [info]: Latest version: 1.5.47\n");
     let (text, _) = home.run(&["doctor"]);
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -228,4 +229,58 @@ fn what_is_off_is_named_with_what_switches_it_on() {
     assert!(!flat.contains("analytics log is off"), "{text}");
     home.write(".continue/logs/cn.log", "2026-11-22 23:03:25.566 [90da1a5b] [debug]: Updated tool call state {}\n");
     assert!(!home.run(&["doctor", "continue"]).0.contains("cn --verbose"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_that_others_can_look_into_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.session();
+    home.run(&["sessions"]);
+    let data = home.path(".causetrace/data");
+    let session = fs::read_dir(&data).unwrap().next().unwrap().unwrap().path();
+    let mode = |root: u32, folder: u32, file: u32| {
+        for (path, mode) in [(&home.path(".causetrace"), root), (&data, folder), (&session, file)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let (text, code) = home.run(&["doctor"]);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let open =
+            text.contains("✗ other users of this machine can look into ~/.causetrace chmod -R go= ~/.causetrace");
+        (open, text.contains("readable by others if the folder around is opened"), code)
+    };
+    assert_eq!(mode(0o700, 0o700, 0o600), (false, false, 0));
+    assert_eq!(mode(0o755, 0o755, 0o600), (true, false, 1), "names tell much");
+    assert_eq!(mode(0o755, 0o700, 0o600), (false, false, 0), "what is inside is closed");
+    assert_eq!(mode(0o700, 0o755, 0o644), (false, true, 0), "closed from outside");
+    assert_eq!(mode(0o711, 0o711, 0o644), (true, false, 1));
+}
+
+/// One session may be an exception: those before it are read too.
+#[test]
+fn the_sessions_before_the_newest_are_read_too() {
+    let home = Home::new();
+    home.session();
+    let session =
+        fs::read_to_string(home.path(".claude/projects/-p/0b7e2f4a-5c1d-4e8f-9a3b-1c2d3e4f5a6b.jsonl")).unwrap();
+    for n in 0..6 {
+        let id = format!("{n}b7e2f4a-5c1d-4e8f-9a3b-1c2d3e4f5a6c");
+        let text = session.replace("0b7e2f4a-5c1d-4e8f-9a3b-1c2d3e4f5a6b", &id).replace("not-yet-invented", "odd");
+        let file = home.write(&format!(".claude/projects/-p/{id}.jsonl"), &text);
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(60 * (n + 1));
+        fs::File::options().write(true).open(file).unwrap().set_modified(then).unwrap();
+    }
+    let (text, code) = home.run(&["doctor", "claude-code"]);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, 0, "{text}");
+    for said in [
+        "✓ session 0b7e2f4a-5c1d by version 2.1.330: 3 events of 4 records, 1 call",
+        "✓ 4 sessions before it: 12 events of 16 records, 4 calls; causes of 100% are proven by ids",
+        "does not know: not-yet-invented (1), odd (4)",
+        "5 records that could not be read, the first at ~/.claude/projects/-p/0b7e2f4a",
+        "5 calls without a recorded result",
+    ] {
+        assert!(flat.contains(said), "{said}: {text}");
+    }
 }

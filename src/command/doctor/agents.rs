@@ -1,4 +1,4 @@
-//! Per agent: where it looked, what is there, how the newest session reads, what is off.
+//! Per agent: where it looked, what is there, how the newest sessions read, what is off.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,6 @@ use super::super::failure::Failure;
 use super::super::{count, home_relative, short_id, when};
 use super::{Finding, Section, hooks, path};
 use crate::event::EventType;
-use crate::plain;
 use crate::source::{Report, SOURCES, Source, Transcript};
 
 /// One section for each agent, or for the one that is named.
@@ -48,7 +47,7 @@ fn section(ctx: &Context, source: &dyn Source) -> Section {
             };
             let time = t.modified.map(|m| format!(", newest {}", when(m, ctx.now))).unwrap_or_default();
             findings.push(Finding::good(format!("{}{places}{time}", count(found.len(), "transcript"))));
-            findings.extend(newest_session(ctx, source, t, &mut facts));
+            findings.extend(newest_sessions(ctx, source, &found, &mut facts));
         }
         None if there.is_empty() => {
             let looked: Vec<_> = roots.iter().take(3).map(|r| path(ctx, r)).collect();
@@ -67,7 +66,6 @@ fn section(ctx: &Context, source: &dyn Source) -> Section {
     findings.extend(hooks::findings(ctx, source.agent(), present));
     if present {
         findings.extend(source.switched_off(&ctx.env).into_iter().map(|off| Finding::note(off.what).fix(off.on)));
-        findings.extend(switched_off(ctx, source.agent()));
     }
     Section { name: source.agent().to_owned(), title: source.title().to_owned(), facts, findings }
 }
@@ -84,50 +82,110 @@ fn program(agent: &str) -> Option<&'static str> {
     })
 }
 
-/// Reads the newest session on the spot.
-fn newest_session(ctx: &Context, source: &dyn Source, t: &Transcript, facts: &mut Map<String, Value>) -> Vec<Finding> {
-    // a call comes again with its result: what counts is what all its lines say together
-    let mut calls: HashMap<u64, bool> = HashMap::new();
-    let (mut version, mut session) = (None, t.session_id.clone());
-    let outcome = source.read(t, &mut |e| {
-        if e.is_call() {
-            *calls.entry(xxh3_64(e.event_id.as_bytes())).or_default() |= !e.parents.is_empty();
-        } else if e.event_type == EventType::Session {
-            session = session.take().or_else(|| Some(e.session_id.clone()));
-            version = e.extra.get("version").and_then(Value::as_str).map(str::to_owned).or(version.take());
-        }
-    });
-    let file = home_relative(ctx, &t.path.display().to_string());
-    let report = match outcome {
-        Ok(report) => report,
-        Err(e) => {
-            return vec![
-                Finding::bad(format!("the newest session cannot be read: {e:#}")).fix(format!("ls -l {file}")),
-            ];
-        }
-    };
-    let proven = calls.values().filter(|p| **p).count();
-    facts.insert(
-        "newest".to_owned(),
-        json!({
-            "session_id": session, "path": t.path.display().to_string(), "version": version, "report": report,
-            "calls": calls.len(), "calls_with_proven_parents": proven,
-        }),
-    );
+/// Sessions before the newest that are read too: one alone may be an exception.
+const BEFORE: usize = 4;
+
+/// Bytes of a file of one of those; a larger one would take too long.
+const LARGEST: u64 = 32 << 20;
+
+/// How a session reads.
+struct Fidelity {
+    session: Option<String>,
+    version: Option<String>,
+    report: Report,
+    calls: usize,
+    /// Calls with parents that ids prove.
+    proven: usize,
+}
+
+impl Fidelity {
+    /// Reads a session on the spot.
+    fn of(source: &dyn Source, t: &Transcript) -> anyhow::Result<Self> {
+        // a call comes again with its result: what counts is what all its lines say together
+        let mut calls: HashMap<u64, bool> = HashMap::new();
+        let (mut version, mut session) = (None, t.session_id.clone());
+        let report = source.read(t, &mut |e| {
+            if e.is_call() {
+                *calls.entry(xxh3_64(e.event_id.as_bytes())).or_default() |= !e.parents.is_empty();
+            } else if e.event_type == EventType::Session {
+                session = session.take().or_else(|| Some(e.session_id.clone()));
+                version = e.extra.get("version").and_then(Value::as_str).map(str::to_owned).or(version.take());
+            }
+        })?;
+        let proven = calls.values().filter(|p| **p).count();
+        Ok(Self { session, version, report, calls: calls.len(), proven })
+    }
+
+    /// What was read of what.
+    fn told(&self) -> String {
+        let share = match self.calls {
+            0 => String::new(),
+            n => format!("; causes of {}% are proven by ids", 100 * self.proven / n),
+        };
+        let events = usize::try_from(self.report.events).unwrap_or(usize::MAX);
+        let (events, calls) = (count(events, "event"), count(self.calls, "call"));
+        format!("{events} of {} records, {calls}{share}", self.report.records)
+    }
+}
+
+/// Reads the newest sessions.
+fn newest_sessions(
+    ctx: &Context,
+    source: &dyn Source,
+    found: &[Transcript],
+    facts: &mut Map<String, Value>,
+) -> Vec<Finding> {
+    let mut all: Vec<&Transcript> = found.iter().collect();
+    all.sort_by_key(|t| std::cmp::Reverse(t.modified));
+    let Some((newest, older)) = all.split_first() else { return Vec::new() };
     let mut findings = Vec::new();
-    let id = session.as_deref().map(short_id).unwrap_or("?");
-    let version = version.map(|v| format!(" by version {v}")).unwrap_or_default();
-    let share = match calls.len() {
-        0 => String::new(),
-        n => format!("; causes of {}% are proven by ids", 100 * proven / n),
+    let mut report = Report::default();
+    let unreadable = |what: &str, t: &Transcript, e: &anyhow::Error| {
+        let file = home_relative(ctx, &t.path.display().to_string());
+        Finding::bad(format!("{what} cannot be read: {e:#}")).fix(format!("ls -l {file}"))
     };
-    let events = usize::try_from(report.events).unwrap_or(usize::MAX);
-    findings.push(Finding::good(format!(
-        "session {id}{version}: {} of {} records, {}{share}",
-        count(events, "event"),
-        report.records,
-        count(calls.len(), "call")
-    )));
+    match Fidelity::of(source, newest) {
+        Ok(read) => {
+            facts.insert(
+                "newest".to_owned(),
+                json!({
+                    "session_id": read.session, "path": newest.path.display().to_string(), "version": read.version,
+                    "report": read.report, "calls": read.calls, "calls_with_proven_parents": read.proven,
+                }),
+            );
+            let id = read.session.as_deref().map(short_id).unwrap_or("?");
+            let version = read.version.as_deref().map(|v| format!(" by version {v}")).unwrap_or_default();
+            findings.push(Finding::good(format!("session {id}{version}: {}", read.told())));
+            report.merge(read.report);
+        }
+        Err(e) => findings.push(unreadable("the newest session", newest, &e)),
+    }
+    let small = |t: &&&Transcript| std::fs::metadata(&t.path).is_ok_and(|m| m.len() <= LARGEST);
+    let older: Vec<&Transcript> = older.iter().filter(small).take(BEFORE).copied().collect();
+    let read: Vec<_> = older.into_par_iter().map(|t| (t, Fidelity::of(source, t))).collect();
+    let mut sum: Option<(usize, Fidelity)> = None;
+    for (t, outcome) in read {
+        match (outcome, &mut sum) {
+            (Ok(read), Some((n, sum))) => {
+                *n += 1;
+                sum.report.merge(read.report);
+                sum.calls += read.calls;
+                sum.proven += read.proven;
+            }
+            (Ok(read), None) => sum = Some((1, read)),
+            (Err(e), _) => findings.push(unreadable("a session", t, &e)),
+        }
+    }
+    if let Some((n, sum)) = sum {
+        facts.insert(
+            "before".to_owned(),
+            json!({
+                "sessions": n, "report": sum.report, "calls": sum.calls, "calls_with_proven_parents": sum.proven,
+            }),
+        );
+        findings.push(Finding::good(format!("{} before it: {}", count(n, "session"), sum.told())));
+        report.merge(sum.report);
+    }
     findings.extend(reading(ctx, &report));
     findings
 }
@@ -161,32 +219,6 @@ fn reading(ctx: &Context, report: &Report) -> Vec<Finding> {
     }
     if report.orphans > 0 {
         findings.push(Finding::note(format!("{} whose call is not recorded", count(number(report.orphans), "result"))));
-    }
-    findings
-}
-
-/// Records of an agent that would prove more and are not switched on, where the source does not say it itself.
-#[expect(clippy::single_match, reason = "one of several until the last has moved to its source")]
-fn switched_off(ctx: &Context, agent: &str) -> Vec<Finding> {
-    let env = &ctx.env;
-    let mut findings = Vec::new();
-    match agent {
-        "copilot" => {
-            let user = [".config/Code/User", "Library/Application Support/Code/User", "AppData/Roaming/Code/User"];
-            let settings = user.iter().map(|u| env.home.join(u).join("settings.json")).find(|f| f.is_file());
-            if let Some(file) = settings {
-                let text = plain::text_up_to(&file, plain::SETTINGS).unwrap_or_default();
-                if !text.contains("agentDebugLog.fileLogging.enabled") {
-                    let shown = path(ctx, &file);
-                    let text =
-                        format!("VS Code's agent debug log is off, which ties calls to model requests; in {shown}:");
-                    findings.push(
-                        Finding::note(text).fix("\"github.copilot.chat.agentDebugLog.fileLogging.enabled\": true"),
-                    );
-                }
-            }
-        }
-        _ => {}
     }
     findings
 }

@@ -164,6 +164,10 @@ impl Source for Aider {
         history.chat.parent().map(|p| p.to_string_lossy().into_owned())
     }
 
+    fn is_of_repository(&self) -> bool {
+        true
+    }
+
     fn read(&self, transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
         if let Some(id) = transcript.session_id.as_deref() {
             return read::llm_only(&transcript.path, id, sink);

@@ -9,7 +9,7 @@ use crate::source::{Env, SwitchedOff};
 pub(super) fn switched_off(env: &Env) -> Vec<SwitchedOff> {
     let root = root_of(&env.cwd);
     let files = [&env.home, &root, &env.cwd].map(|dir| dir.join(".aider.conf.yml"));
-    let texts: Vec<String> = files.iter().filter_map(|f| plain::read_to_string(f).ok()).collect();
+    let texts: Vec<String> = files.iter().filter_map(|f| plain::text_up_to(f, plain::SETTINGS).ok()).collect();
     let asked = |key: &str| {
         texts
             .iter()

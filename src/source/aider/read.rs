@@ -12,7 +12,7 @@ use super::chat::{Chat, Part, started};
 use super::input::Inputs;
 use super::llm::{Call, Calls};
 use super::run::Run;
-use super::session::{Session, Setting};
+use super::session::{self, Session, Setting};
 use super::zone::Zone;
 use super::{AGENT, analytics, trace};
 use crate::id;
@@ -128,8 +128,8 @@ impl History {
         let mut session: Option<Session<'_>> = None;
         let mut of_run: Option<Llm> = None;
         let mut run_only = false;
-        // sessions of other processes that are at work in the same file
-        let mut others: Vec<(Session<'_>, Llm)> = Vec::new();
+        // sessions of other processes that are at work in the same file, with the time at which they end
+        let mut others: Vec<(Session<'_>, Llm, Option<NaiveDateTime>)> = Vec::new();
         let mut over = None;
         let mut stored = false;
         loop {
@@ -140,12 +140,16 @@ impl History {
             if let Part::Session(time) = placed.part {
                 if let Some(mut old) = session.take() {
                     match of_run.take().filter(|_| over.is_none_or(|end| end > time)) {
-                        Some(llm) => others.push((old, llm)),
+                        Some(llm) => others.push((old, llm, over)),
                         None => {
                             old.close(&mut report);
                             old.out.drain(..).for_each(&mut *sink);
                         }
                     }
+                }
+                for (mut old, ..) in others.extract_if(.., |o| o.2.is_some_and(|end| end <= time)) {
+                    old.close(&mut report);
+                    old.out.drain(..).for_each(&mut *sink);
                 }
                 let ordinal = times.entry(time).and_modify(|n| *n += 1).or_insert(0);
                 let behind = starts.partition_point(|(at, _)| *at <= placed.offset);
@@ -191,14 +195,24 @@ impl History {
                 session = Some(Session::new(setting, &inputs, &mut report));
             } else if let Some(session) = &mut session {
                 // of several processes each told its own LLM history what it asks and what it got
-                if let Some(llm) = of_run.as_mut().filter(|_| !others.is_empty())
-                    && !llm.expects(&placed.part)
-                    && let Some(other) = others.iter_mut().find_map(|o| o.1.expects(&placed.part).then_some(o))
-                {
-                    session.out.drain(..).for_each(&mut *sink);
-                    std::mem::swap(session, &mut other.0);
-                    std::mem::swap(llm, &mut other.1);
+                let commit = if let Part::Said(text) = &placed.part { session::committed(text) } else { None };
+                if let Some(llm) = of_run.as_mut().filter(|_| !others.is_empty()) {
+                    let whose = match (&placed.part, commit) {
+                        (_, Some(subject)) => committer(subject, session, &mut others),
+                        (part, None) if llm.expects(part) => None,
+                        (part, None) => others.iter_mut().find_map(|o| o.1.expects(part).then_some(o)),
+                    };
+                    if let Some(other) = whose {
+                        session.out.drain(..).for_each(&mut *sink);
+                        std::mem::swap(session, &mut other.0);
+                        std::mem::swap(llm, &mut other.1);
+                        std::mem::swap(&mut over, &mut other.2);
+                    }
                 }
+                session.sure = others.is_empty()
+                    || commit.is_some_and(|subject| {
+                        session.made_commit(subject) && !others.iter().any(|o| o.0.made_commit(subject))
+                    });
                 session.at(placed.line, placed.offset);
                 match placed.part {
                     Part::User(text) => session.user(&text, &mut report),
@@ -221,12 +235,23 @@ impl History {
         if let Some(e) = chat.problem() {
             report.bad(&name, 0, format!("reading ended early: {e}"));
         }
-        for mut open in session.into_iter().chain(others.into_iter().map(|(s, _)| s)) {
+        for mut open in session.into_iter().chain(others.into_iter().map(|(s, ..)| s)) {
             open.pause(&mut report);
             open.out.drain(..).for_each(&mut *sink);
         }
         Ok(report)
     }
+}
+
+/// Which of the others made a commit of this subject: the only one of all at work whose git told so, where that is not `session`.
+fn committer<'a, 'b, T>(
+    subject: &str,
+    session: &Session<'b>,
+    others: &'a mut [(Session<'b>, Llm, T)],
+) -> Option<&'a mut (Session<'b>, Llm, T)> {
+    let mut found = others.iter_mut().filter(|o| o.0.made_commit(subject));
+    let one = found.next().filter(|_| !session.made_commit(subject))?;
+    found.next().is_none().then_some(one)
 }
 
 /// The run that a session belongs to: it went to this place of the file, at that time.

@@ -13,7 +13,7 @@ mod vscode;
 
 use std::path::{Path, PathBuf};
 
-use super::{Env, Report, Sink, Source, Transcript};
+use super::{Env, Report, Sink, Source, SwitchedOff, Transcript};
 use crate::action::Action;
 use crate::event::Event;
 
@@ -55,6 +55,10 @@ impl Source for Copilot {
 
     fn read(&self, transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {
         if vscode::owns(&transcript.path) { vscode::read(transcript, sink) } else { cli::read(transcript, sink) }
+    }
+
+    fn switched_off(&self, env: &Env) -> Vec<SwitchedOff> {
+        vscode::switched_off(env)
     }
 
     fn action(&self, event: &Event) -> Action {

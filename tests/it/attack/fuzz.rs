@@ -211,7 +211,7 @@ fn mutate_json(r: &mut Random, value: &mut Value) {
 }
 
 /// A few changes: of the JSON of one line, of bytes, or both.
-fn changed(r: &mut Random, seed: &[u8], form: Form) -> Vec<u8> {
+pub fn changed(r: &mut Random, seed: &[u8], form: Form) -> Vec<u8> {
     let mut input = seed.to_vec();
     if matches!(form, Form::JsonLines | Form::Json | Form::Mutations) && r.below(3) > 0 {
         let mut lines: Vec<Vec<u8>> = input.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
@@ -234,7 +234,16 @@ fn changed(r: &mut Random, seed: &[u8], form: Form) -> Vec<u8> {
 }
 
 /// Runs a target over the finds kept and over mutations of its seeds for as long as the environment says.
-fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], mut run: impl FnMut(&[u8])) {
+fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], run: impl FnMut(&[u8])) {
+    let make = |r: &mut Random| {
+        let (bytes, form) = r.pick(seeds);
+        changed(r, bytes, *form)
+    };
+    fuzz_made(target, make, run);
+}
+
+/// The same over inputs that `make` makes.
+pub fn fuzz_made(target: &str, mut make: impl FnMut(&mut Random) -> Vec<u8>, mut run: impl FnMut(&[u8])) {
     let finds = package().join("fixtures/attack/finds");
     let seconds = std::env::var("CAUSETRACE_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0.5);
     let seed = std::env::var("CAUSETRACE_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
@@ -258,8 +267,7 @@ fn fuzz(target: &str, seeds: &[(Vec<u8>, Form)], mut run: impl FnMut(&[u8])) {
     let begun = Instant::now();
     let mut count = 0u64;
     while begun.elapsed().as_secs_f64() < seconds {
-        let (bytes, form) = r.pick(seeds);
-        let input = changed(&mut r, bytes, *form);
+        let input = make(&mut r);
         check(&input, &format!("mutation {count}"));
         count += 1;
     }
@@ -299,7 +307,7 @@ fn watch(target: String, now: Running, finds: PathBuf) {
 }
 
 /// A line that is written must be read back as what it was.
-fn round_trip(e: &Event) {
+pub fn round_trip(e: &Event) {
     let line = e.to_line();
     assert!(!line.contains('\n') && !e.event_id.is_empty(), "{line}");
     let read = |line: &str| serde_json::from_str::<Event>(line).unwrap_or_else(|err| panic!("{err}: {line}"));

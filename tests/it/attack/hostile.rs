@@ -145,6 +145,28 @@ fn questions() -> Vec<Vec<String>> {
     let numbered: Vec<String> = (1..=10).flat_map(|n| ["show", "why", "impact"].map(|c| format!("{c} {n}"))).collect();
     all.extend(numbered.iter().map(String::as_str));
     let mut all: Vec<Vec<String>> = all.iter().map(|q| q.split(' ').map(str::to_owned).collect()).collect();
+    // what the user hands over is shown again in errors and hints
+    for command in
+        ["tree", "show", "why", "impact", "blame", "why --removed", "sessions --agent", "sessions --since", "doctor"]
+    {
+        all.push(command.split(' ').map(str::to_owned).chain([EVIL.replace('\0', "")]).collect());
+    }
+    for command in [
+        "validate",
+        "import",
+        "stats",
+        "export --format",
+        "install",
+        "completions",
+        "replay",
+        "tree --only",
+        "no-such",
+        "tree --",
+    ] {
+        all.push(command.split(' ').map(str::to_owned).chain([format!("{EVIL}/x.py:3")]).collect());
+    }
+    all.push(vec![EVIL.to_owned()]);
+    all.push(vec!["tree".to_owned(), format!("--{EVIL}")]);
     for named in [format!("./{NAME}.jsonl"), format!("./{NAME}/nothing.jsonl")] {
         all.extend(["tree", "validate", "import", "stats"].map(|c| vec![c.to_owned(), named.clone()]));
     }
@@ -278,4 +300,67 @@ fn hooks_write_nothing_outside_the_store() {
         assert_eq!(stored.events[0].session_id, *id);
         assert!(store.path(id).parent() == Some(&store.data()));
     }
+}
+
+/// Names of folders, of the authors and subjects of commits, settings of agents, and what the wrapper of Aider has to say.
+#[cfg(unix)]
+#[test]
+fn what_others_wrote_is_only_text() {
+    use std::os::unix::fs::PermissionsExt;
+    let m = Machine::new();
+    let repo = m.path().join(format!("repo {NAME}"));
+    fs::create_dir_all(repo.join(".claude")).unwrap();
+    fs::write(repo.join("evil.txt"), format!("line {EVIL}\nmore\n")).unwrap();
+    let git = |args: &[&str]| {
+        let mut c = m.command_of(std::path::Path::new("git"));
+        c.current_dir(&repo).env("GIT_AUTHOR_NAME", EVIL).env("GIT_COMMITTER_NAME", EVIL);
+        c.env("GIT_AUTHOR_EMAIL", "a@example.com").env("GIT_COMMITTER_EMAIL", "a@example.com").args(args);
+        assert_eq!(super::machine::wait(c.spawn().unwrap(), "git").code, Some(0), "{args:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "evil.txt"]);
+    git(&["commit", "-q", "-m", &format!("{EVIL} subject")]);
+    let hooks = json!({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": EVIL}]}]}, EVIL: EVIL});
+    fs::write(repo.join(".claude/settings.json"), format!("{{\n  \"a\": 1,{}", &hooks.to_string()[1..])).unwrap();
+    fs::create_dir_all(m.path().join("bin")).unwrap();
+    let script = format!(
+        "#!/bin/sh\nprintf '%s' '\n# aider chat started at 2026-01-01 10:00:00\n\n#### {EVIL}  \n\n> {EVIL}  \n' >> .aider.chat.history.md\n"
+    );
+    for program in ["aider", "claude"] {
+        fs::write(m.path().join("bin").join(program), &script).unwrap();
+        fs::set_permissions(m.path().join("bin").join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", m.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let run = |args: &[&str], store: &str| {
+        let mut c = m.command();
+        c.current_dir(&repo).env("PATH", &path).env("CAUSETRACE_HOME", repo.join(store)).args(args);
+        let said = super::machine::wait(c.spawn().unwrap(), args[0]);
+        only_text(&said, false, &format!("{args:?}"));
+        said
+    };
+    let blamed = run(&["blame", "evil.txt"], "store");
+    assert!(blamed.out.contains("link") && blamed.out.contains("more"), "{}{}", blamed.out, blamed.err);
+    assert!(run(&["blame", "evil.txt", "--json"], "store").out.contains("subject"));
+    run(&["why", "evil.txt:1"], "store");
+    for agent in ["claude-code", "codex", "copilot"] {
+        for more in [&["--dry-run"][..], &[]] {
+            run(&[&["install", agent, "--project"], more].concat(), "store");
+        }
+        run(&["doctor", agent], "store");
+        run(&["uninstall", agent, "--project", "--dry-run"], "store");
+        run(&["uninstall", agent, "--project"], "store");
+    }
+    run(&["aider", "--", EVIL], "store");
+    let tree = run(&["tree"], "store");
+    assert!(tree.out.contains("link"), "{}{}", tree.out, tree.err);
+    run(&["doctor"], "store");
+    // nothing can be kept: the wrapper says so, with the folder's name
+    fs::write(repo.join("closed"), "").unwrap();
+    let said = run(&["aider", "--", EVIL], "closed");
+    assert!(said.err.contains("not recorded in full"), "{}{}", said.out, said.err);
+    run(&["import"], "closed");
+    run(&["sessions"], "closed");
+    fs::remove_file(m.path().join("bin/aider")).unwrap();
+    let said = run(&["aider", "--", EVIL], "store");
+    assert!(said.code == Some(127) || !said.err.is_empty() || said.out.is_empty());
 }

@@ -1,6 +1,7 @@
 //! Attacks on what the project promises: junk, odd files, hostile text, crashes, sizes, secrets. Each fails when its defence is
 //! taken out.
 
+mod bundles;
 mod crash;
 mod deep;
 mod fuzz;

@@ -275,3 +275,135 @@ fn a_store_with_pipes_and_folders_in_it() {
     assert_eq!(files, 1);
     assert!(read.contains("no plain file") && refused.contains("no plain file") && folder, "{read} {refused}");
 }
+
+/// Settings, indexes and sources that are looked at besides session files, below the home folder.
+#[cfg(unix)]
+const ELSEWHERE: &[&str] = &[
+    "store/index.json",
+    "store/unusable-hooks.jsonl",
+    ".claude/settings.json",
+    ".codex/hooks.json",
+    ".codex/config.toml",
+    ".copilot/hooks/causetrace.json",
+    ".config/Code/User/settings.json",
+    ".aider.conf.yml",
+    ".env",
+    "a.py",
+];
+
+/// What looks at them.
+#[cfg(unix)]
+const LOOKS: &[&str] = &[
+    "sessions",
+    "import",
+    "doctor",
+    "tree",
+    "validate",
+    "hook",
+    "blame a.py",
+    "why a.py:1",
+    "why --removed x",
+    "why 1234567",
+    "show 12345678-",
+    "install claude-code",
+    "install codex",
+    "uninstall claude-code",
+    "uninstall codex",
+    "aider -- x.py",
+];
+
+/// A machine with sessions of all agents, and a program that stands for Aider.
+#[cfg(unix)]
+fn filled() -> super::machine::Machine {
+    use std::os::unix::fs::PermissionsExt;
+    let m = super::machine::Machine::new();
+    for s in SAMPLES {
+        let file = m.path().join(s.path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, (s.content)()).unwrap();
+    }
+    fs::create_dir_all(m.path().join("store")).unwrap();
+    fs::create_dir(m.path().join("bin")).unwrap();
+    for program in ["aider", "claude", "codex", "copilot"] {
+        fs::write(m.path().join("bin").join(program), "#!/bin/sh\nexit 0\n").unwrap();
+        fs::set_permissions(m.path().join("bin").join(program), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    m
+}
+
+/// Runs a command with at most so many megabytes of memory.
+#[cfg(unix)]
+fn looks(m: &super::machine::Machine, command: &str, megabytes: u32) -> super::machine::Said {
+    let mut c = m.command_of(Path::new("bash"));
+    let path = format!("{}:{}", m.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let script = format!("ulimit -v {}; exec \"$0\" {command}", megabytes * 1024);
+    c.env("PATH", path).args(["-c", &script, env!("CARGO_BIN_EXE_causetrace")]);
+    super::machine::wait(c.spawn().unwrap(), command)
+}
+
+/// Pipes, devices, folders, and files of many gigabytes in those places: each command ends, in bounded memory, with an answer.
+#[cfg(unix)]
+#[test]
+fn odd_things_where_settings_and_indexes_are_expected() {
+    type Put = fn(&Path);
+    let kinds: [(&str, Put); 4] = [
+        ("a pipe", pipe),
+        ("a folder", |p| fs::create_dir(p).unwrap()),
+        ("an endless device", |p| std::os::unix::fs::symlink("/dev/zero", p).unwrap()),
+        ("a giant", |p| fs::File::create(p).unwrap().set_len(40 << 30).unwrap()),
+    ];
+    for (kind, put) in kinds {
+        for command in LOOKS {
+            // a new machine each time: commands put files in order
+            let m = filled();
+            for place in ELSEWHERE {
+                let path = m.path().join(place);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                put(&path);
+            }
+            let said = looks(&m, command, 1500);
+            let what = format!("{command}: {kind}: {}{}", said.out, said.err);
+            assert!(matches!(said.code, Some(0..=2)), "{what} {:?}", said.code);
+            match *command {
+                "sessions" | "tree" | "hook" | "aider -- x.py" | "why --removed x" => {
+                    assert!(said.code != Some(2), "{what}")
+                }
+                "blame a.py" | "why a.py:1" => assert_eq!(said.code, Some(1), "{what}"),
+                c if c.starts_with("install") => assert_eq!(said.code, Some(1), "{what}"),
+                "doctor" => assert!(said.out.contains("cannot read") || said.out.contains("no plain file"), "{what}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The same in the place of a session of the store, and of what `install` keeps.
+#[cfg(unix)]
+#[test]
+fn odd_things_where_the_stores_own_files_are_expected() {
+    let m = filled();
+    let run = |command: &str| looks(&m, command, 1500);
+    assert_eq!(run("install claude-code").code, Some(0));
+    for file in fs::read_dir(m.path().join("store/backups")).unwrap() {
+        let file = file.unwrap().path();
+        fs::remove_file(&file).unwrap();
+        pipe(&file);
+    }
+    // without the backup the entries are taken out one by one
+    let said = run("uninstall claude-code");
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert_eq!(run("import").code, Some(0));
+    let session = fs::read_dir(m.path().join("store/data")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(&session).unwrap();
+    pipe(&session);
+    for command in
+        ["sessions", "tree", "blame a.py", "why --removed x", "show 12345678-", "doctor", "validate", "import"]
+    {
+        let said = run(command);
+        assert!(matches!(said.code, Some(0 | 1)), "{command}: {}{}", said.out, said.err);
+    }
+    let mut watch = m.command().arg("watch").spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}

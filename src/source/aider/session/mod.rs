@@ -25,6 +25,11 @@ use crate::source::Report;
 /// Stands in the chat history where comments in files were the prompt (`--watch-files`); only a request has their text.
 const BY_COMMENTS: &str = "Processing your request...";
 
+/// The subject of the commit that Aider tells of.
+pub(super) fn committed(text: &str) -> Option<&str> {
+    text.trim_end().strip_prefix("Commit ").and_then(words::hash).map(|(_, subject)| subject)
+}
+
 /// What is known of a session beside its parts.
 pub(super) struct Setting<'a> {
     /// The session's id.
@@ -71,6 +76,8 @@ struct Shell {
 pub(super) struct Session<'a> {
     /// Events that are ready.
     pub out: Vec<Event>,
+    /// Whether the commit that is told of is surely one of this process: no other is at work, or git says so.
+    pub sure: bool,
     setting: Setting<'a>,
     inputs: &'a Inputs,
     header: Event,
@@ -118,6 +125,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(setting: Setting<'a>, inputs: &'a Inputs, report: &mut Report) -> Self {
         let mut session = Self {
             out: Vec::new(),
+            sure: true,
             inputs,
             header: Event::default(),
             titled: false,
@@ -169,6 +177,11 @@ impl<'a> Session<'a> {
         self.line = line;
         self.offset = offset;
         self.count = 0;
+    }
+
+    /// Whether git's trace of this process holds a commit of this subject that was not told yet.
+    pub(super) fn made_commit(&self, subject: &str) -> bool {
+        self.setting.commits.get(subject).is_some_and(|times| !times.is_empty())
     }
 
     fn event(&self, kind: EventType, event_id: String) -> Event {

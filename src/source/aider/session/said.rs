@@ -273,12 +273,19 @@ impl Session<'_> {
     }
 
     pub(super) fn commit(&mut self, hash: &str, subject: &str, report: &mut Report) {
-        let by_user = std::mem::take(&mut self.dirty);
+        let by_user = self.sure && std::mem::take(&mut self.dirty);
         let command = self.command.as_ref().filter(|c| c.told).map(|c| c.call.parents.clone());
-        if let Some(c) = &mut self.command {
+        if let Some(c) = self.command.as_mut().filter(|_| self.sure) {
             c.said.clear();
         }
         let parents = match command {
+            // it may be the work of another process, of which nothing here is the parent
+            _ if !self.sure => {
+                if self.made_commit(subject) {
+                    self.applied.clear();
+                }
+                Vec::new()
+            }
             Some(prompt) => prompt,
             // the user's own changes, committed out of the way of this reply
             None if by_user => self.reply.iter().map(|r| r.event_id.clone()).collect(),
@@ -293,7 +300,7 @@ impl Session<'_> {
             e.extra.insert("by_user".to_owned(), true.into());
         }
         Self::automatic(&mut e);
-        if let Some(times) = self.setting.commits.get_mut(subject).filter(|t| !t.is_empty()) {
+        if let Some(times) = self.setting.commits.get_mut(subject).filter(|t| self.sure && !t.is_empty()) {
             e.timestamp = Some(times.remove(0));
         }
         self.commits.insert(hash.to_owned(), e.event_id.clone());

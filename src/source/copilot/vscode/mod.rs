@@ -24,6 +24,7 @@ mod chat;
 mod chat_replay;
 mod debug_log;
 mod edits;
+mod off;
 mod parts;
 mod places;
 mod replay;
@@ -45,7 +46,7 @@ use serde_json::Value;
 
 use crate::plain;
 use crate::source::jsonl::document;
-use crate::source::{Env, Report, Sink, Transcript};
+use crate::source::{Env, Report, Sink, SwitchedOff, Transcript};
 use chat::Chat;
 use replay::{Replayed, replay};
 use slim::Slim;
@@ -127,6 +128,10 @@ pub(super) fn roots(env: &Env) -> Vec<PathBuf> {
     let own = all.iter().position(|r| r.is_dir()).unwrap_or(0);
     let (own, rest) = (all.get(own).cloned(), all.iter().skip(own + 1));
     own.into_iter().chain(rest.filter(|r| r.is_dir()).cloned()).collect()
+}
+
+pub(super) fn switched_off(env: &Env) -> Vec<SwitchedOff> {
+    off::switched_off(env)
 }
 
 pub(super) fn discover(env: &Env) -> Vec<Transcript> {

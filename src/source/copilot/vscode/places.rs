@@ -62,6 +62,12 @@ pub(super) fn sessions(env: &Env) -> Vec<Transcript> {
     found
 }
 
+/// Whether Copilot was ever at work below a user data folder.
+pub(super) fn is_used(root: &Path) -> bool {
+    let within = |storage: &Path| CHATS.iter().chain(&EXTENSION).any(|name| storage.join(name).is_dir());
+    within(&root.join("globalStorage")) || entries(&root.join("workspaceStorage")).iter().any(|w| within(w))
+}
+
 /// The sessions of one workspace, by id.
 fn in_storage(chats: &Path, extension: &[PathBuf]) -> BTreeMap<String, Transcript> {
     let mut found = BTreeMap::new();
