@@ -437,7 +437,8 @@ fn commits_of_two_processes_have_the_right_parents_or_none() {
         |block: &str, file: &str| format!("\n{block}\n\n> Tokens: 9 sent, 9 received.  \n> Applied edit to {file}  \n");
     let (one, two) = (block("One.", "one.py"), block("Two.", "two.py"));
     // what the git of a and of b told, and the edit that is the parent of each commit
-    let cases: [(&[&str], &[&str], [Option<&str>; 2]); 4] = [
+    type Case = (&'static [&'static str], &'static [&'static str], [Option<&'static str>; 2]);
+    let cases: [Case; 4] = [
         (&["feat: one"], &["feat: two"], [Some("one.py"), Some("two.py")]),
         (&["feat: one"], &[], [Some("one.py"), None]),
         (&["feat: one", "feat: two"], &["feat: one", "feat: two"], [None, None]),
