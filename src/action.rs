@@ -3,8 +3,10 @@
 //! Each source maps its agent's tools to these ([`crate::source::Source::action`]); the linker and the queries know no
 //! tool name and no agent.
 
+use serde::{Deserialize, Serialize};
+
 /// A neutral view of one tool call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Action {
     /// Shows a file, or lines `first..=last` of it (from 1; none: the whole, or as much as the tool shows).
     Read {
@@ -66,7 +68,7 @@ pub enum Action {
 }
 
 /// Change of one file by one call.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileEdit {
     /// The file, as the call names it.
     pub path: String,
@@ -76,10 +78,12 @@ pub struct FileEdit {
     pub moved_to: Option<String>,
     /// The changed places, in the order of the call; for [`Change::Write`] one hunk with the whole content.
     pub hunks: Vec<Hunk>,
+    /// Lines added and removed, where the hunks were left out ([`Action::head`]).
+    pub counted: Option<(usize, usize)>,
 }
 
 /// Kind of a [`FileEdit`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Places in the file are replaced.
     #[default]
@@ -91,7 +95,7 @@ pub enum Change {
 }
 
 /// One replaced place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Hunk {
     /// Line of the file before the change at which `before` stands (from 1), where the record says so.
     pub line: Option<u64>,
@@ -104,6 +108,9 @@ pub struct Hunk {
 impl FileEdit {
     /// Lines added and removed; the context that the call gives around them does not count.
     pub fn lines(&self) -> (usize, usize) {
+        if let Some(counted) = self.counted {
+            return counted;
+        }
         let count = |h: &Hunk| {
             let (before, after): (Vec<_>, Vec<_>) = (h.before.lines().collect(), h.after.lines().collect());
             let head = before.iter().zip(&after).take_while(|(x, y)| x == y).count();
@@ -112,5 +119,26 @@ impl FileEdit {
             (after.len() - head - tail, before.len() - head - tail)
         };
         self.hunks.iter().map(count).fold((0, 0), |(a, r), (added, removed)| (a + added, r + removed))
+    }
+
+    /// The change without its texts.
+    fn head(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            change: self.change,
+            moved_to: self.moved_to.clone(),
+            hunks: Vec::new(),
+            counted: Some(self.lines()),
+        }
+    }
+}
+
+impl Action {
+    /// All that one line says of it: edits without their texts.
+    pub fn head(&self) -> Self {
+        match self {
+            Self::Edit(files) => Self::Edit(files.iter().map(FileEdit::head).collect()),
+            other => other.clone(),
+        }
     }
 }

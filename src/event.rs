@@ -50,7 +50,8 @@ impl EventType {
         }
     }
 
-    fn from_str(s: &str) -> Self {
+    /// The type of that name.
+    pub fn from_name(s: &str) -> Self {
         match s {
             "session" => Self::Session,
             "user_input" => Self::UserInput,
@@ -401,7 +402,7 @@ impl<'de> Deserialize<'de> for Event {
                         "session_id" => e.session_id = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "agent" => e.agent = map.next_value::<Option<String>>()?.unwrap_or_default(),
                         "event_type" => {
-                            e.event_type = EventType::from_str(&map.next_value::<Text<'_>>()?);
+                            e.event_type = EventType::from_name(&map.next_value::<Text<'_>>()?);
                         }
                         "tool_name" => e.tool_name = map.next_value()?,
                         "tool_input" => e.tool_input = map.next_value()?,

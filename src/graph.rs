@@ -4,8 +4,12 @@
 //! before its children. An event without a time keeps its place behind the one before it. The number that views show is the
 //! position in this order, from 1.
 
+mod kept;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::ops::Deref;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 
@@ -13,12 +17,13 @@ use crate::action::Action;
 use crate::causality::{self, Cause, Links};
 use crate::event::{Event, EventType};
 
-/// A session, or several that spawned each other, as a graph.
+/// A session, or several that spawned each other, as a graph. Its events may be heads only (see [`Graph::from_blocks`]); what
+/// needs them whole takes a [`Whole`].
 #[derive(Debug, Default)]
 pub struct Graph {
-    /// The events in causal order.
+    /// The events in causal order: at least their heads.
     pub events: Vec<Event>,
-    /// What each event does ([`Action::Other`] for what is no call).
+    /// What each event does ([`Action::Other`] for what is no call); with heads, edits are without their texts.
     pub actions: Vec<Action>,
     /// The proven parents of each event that are in the graph, in the order the agent gives them.
     pub parents: Vec<Vec<usize>>,
@@ -29,32 +34,31 @@ pub struct Graph {
     /// Proven edges (parent, child) that were left out because they would close a cycle.
     pub cut: Vec<(usize, usize)>,
     /// For each event, those it led to: as a cause, or as the proven parent of what has no cause of its own.
-    effects: Vec<Vec<usize>>,
+    effects: OnceLock<Vec<Vec<usize>>>,
     /// Messages that no call of the same response follows or precedes.
     answers: Vec<bool>,
     /// Asked for with every row: looking for it each time made views of sessions that record none quadratic.
     cwd: Option<String>,
 }
 
-impl Graph {
-    /// Orders and links the events. Of several with one id the later folds into the first. Near linear in their number.
-    pub fn new(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Self {
-        Self::build(events, action_of, &|events| causality::link(events, action_of))
+/// A graph whose events are whole: with their inputs, outputs and all that was recorded of them.
+#[derive(Debug, Default)]
+pub struct Whole(Graph);
+
+impl Whole {
+    /// The graph, of which nobody will ask more than heads.
+    pub fn into_heads(self) -> Graph {
+        self.0
     }
 
-    /// The same without inferred causes, where only order and actions are asked for.
-    pub fn unlinked(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Self {
-        Self::build(events, action_of, &|events| vec![Vec::new(); events.len()])
-    }
-
-    fn build(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, link: &dyn Fn(&[Event]) -> Links) -> Self {
+    fn build(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, link: impl FnOnce(&[Event]) -> Links) -> Self {
         let mut events = folded(events);
         join(&mut events);
         let (events, parents, missing, cut) = ordered(events);
         let actions: Vec<Action> = events.iter().map(action_of).collect();
         let causes = link(&events);
-        let mut graph = Self {
-            effects: vec![Vec::new(); events.len()],
+        Self(Graph {
+            effects: OnceLock::new(),
             answers: answers(&events),
             cwd: directory(&events),
             events,
@@ -63,13 +67,40 @@ impl Graph {
             missing,
             causes,
             cut,
-        };
-        for i in 0..graph.events.len() {
-            for p in graph.reasons(i) {
-                graph.effects[p].push(i);
-            }
-        }
-        graph
+        })
+    }
+}
+
+impl AsRef<Graph> for Whole {
+    fn as_ref(&self) -> &Graph {
+        &self.0
+    }
+}
+
+impl AsRef<Graph> for Graph {
+    fn as_ref(&self) -> &Graph {
+        self
+    }
+}
+
+impl Deref for Whole {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.0
+    }
+}
+
+impl Graph {
+    /// Orders and links the events. Of several with one id the later folds into the first. Near linear in their number.
+    #[expect(clippy::new_ret_no_self, reason = "a graph that is made of events is one of whole events")]
+    pub fn new(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Whole {
+        Whole::build(events, action_of, |events| causality::link(events, action_of))
+    }
+
+    /// The same without inferred causes, where only order and actions are asked for.
+    pub fn unlinked(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Whole {
+        Whole::build(events, action_of, |events| vec![Vec::new(); events.len()])
     }
 
     /// Whether a message is an answer: its response made no call.
@@ -115,7 +146,17 @@ impl Graph {
 
     /// What an event led to, in order.
     pub fn effects(&self, i: usize) -> &[usize] {
-        &self.effects[i]
+        // most views ask for none
+        let all = self.effects.get_or_init(|| {
+            let mut effects = vec![Vec::new(); self.events.len()];
+            for i in 0..self.events.len() {
+                for p in self.reasons(i) {
+                    effects[p].push(i);
+                }
+            }
+            effects
+        });
+        &all[i]
     }
 
     /// The event below which this one hangs in the tree: the primary cause of a call, else the first proven parent; none for a
@@ -139,7 +180,7 @@ impl Graph {
 
     /// All events that follow from this one, in order, itself left out.
     pub fn descendants(&self, i: usize) -> Vec<usize> {
-        self.reach(i, |g, n| g.effects[n].clone())
+        self.reach(i, |g, n| g.effects(n).to_vec())
     }
 
     fn reach(&self, start: usize, next: impl Fn(&Self, usize) -> Vec<usize>) -> Vec<usize> {
@@ -185,9 +226,12 @@ fn directory(events: &[Event]) -> Option<String> {
 
 /// Messages of responses that made no call.
 fn answers(events: &[Event]) -> Vec<bool> {
-    let key = |e: &Event| Some((e.session_id.clone(), e.agent_id.clone(), e.turn_id.clone()?));
-    let working: std::collections::HashSet<_> = events.iter().filter(|e| e.is_call()).filter_map(key).collect();
-    let answer = |e: &Event| e.event_type == EventType::Message && key(e).is_none_or(|k| !working.contains(&k));
+    type Response<'a> = (&'a str, Option<&'a str>, &'a str);
+    fn response(e: &Event) -> Option<Response<'_>> {
+        Some((&e.session_id, e.agent_id.as_deref(), e.turn_id.as_deref()?))
+    }
+    let working: std::collections::HashSet<_> = events.iter().filter(|e| e.is_call()).filter_map(response).collect();
+    let answer = |e: &Event| e.event_type == EventType::Message && response(e).is_none_or(|k| !working.contains(&k));
     events.iter().map(answer).collect()
 }
 

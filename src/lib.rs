@@ -12,6 +12,10 @@
 //! Uses point one way: `command → {render, export, store, source, query, settings}`; `render, export, query → graph → causality →
 //! event, id, action, patch, text`; `source, store → event, id, action, patch, text`; whoever reads files `→ plain`. A test holds this.
 //!
+//! Causes are computed, never stored as facts. What a look at a session found is kept beside the store's index ([`store::kept`],
+//! [`graph::Graph::to_blocks`]) for as long as its files and this very build stay what they were: the next look reads only that,
+//! and no bodies. It is a cache: whoever deletes it loses time and nothing else.
+//!
 //! # What is deliberately absent
 //!
 //! A source never touches the store, the terminal or another source. Graph and query do no I/O and know no agent. Only

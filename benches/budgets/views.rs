@@ -1,5 +1,7 @@
-//! The views of one session by shape and length, and how they grow.
+//! The views of one session by shape and length, and how they grow: at a first look, for which the session is linked, and at
+//! further ones, for which that is kept.
 
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -50,16 +52,28 @@ fn one(session: Session<'_>, events: usize, before: Option<&[Cost]>) -> Vec<Cost
         _ => String::new(),
     };
     let mut costs = Vec::new();
-    let mut show = |name: &str, cost: Cost| {
+    let mut show = |name: &str, look: &str, cost: Cost| {
         let growth = before.and_then(|b| b.get(costs.len())).map(|b| at_most(cost.wall / b.wall, 12.0, "× a tenth"));
         let says: Vec<String> = [budget(name, cost)].into_iter().chain(growth).filter(|s| !s.is_empty()).collect();
-        row(name, cost, &says.join(", "));
+        let name = if look.is_empty() { name.to_owned() } else { format!("{name}, {look}") };
+        row(&name, cost, &says.join(", "));
         costs.push(cost);
     };
     for (name, args) in views {
+        let [cost] = in_turns(
+            rounds,
+            [&mut || {
+                fs::remove_dir_all(place.store().join("kept")).ok();
+                place.cost(&args)
+            }],
+        );
+        show(name, "first look", cost);
         let [cost] = in_turns(rounds, [&mut || place.cost(&args)]);
-        show(name, cost);
+        show(name, "further looks", cost);
     }
+    let kept = fs::read_dir(place.store().join("kept")).expect("it is kept").flatten();
+    let kept: u64 = kept.map(|e| e.metadata().map_or(0, |m| m.len())).sum();
+    println!("kept for further looks: {:.1} MB", kept as f64 / 1e6);
     let [linked] = in_turns(
         rounds,
         [&mut || {
@@ -68,14 +82,14 @@ fn one(session: Session<'_>, events: usize, before: Option<&[Cost]>) -> Vec<Cost
             Cost { wall, cpu: wall, peak: 0.0 }
         }],
     );
-    show("linking alone, in the process", linked);
+    show("linking alone, in the process", "", linked);
     costs
 }
 
 /// Links the events of a stored session; prints the seconds that this alone took.
 pub fn link(path: &str) {
     let stored = store::read_file(Path::new(path)).expect("it can be read");
-    let ordered = Graph::unlinked(stored.events, &source::action).events;
+    let ordered = Graph::unlinked(stored.events, &source::action).into_heads().events;
     let begun = Instant::now();
     let links = causality::link(&ordered, &source::action);
     let took = begun.elapsed().as_secs_f64();

@@ -751,7 +751,7 @@ impl<'a> Lane<'a> {
             event: self.steps[m].event,
             kind: weights.as_ref().map_or(super::Kind::Order, |w| w.kind),
             confidence,
-            rule: weights.map_or("previous", |w| w.name),
+            rule: weights.map_or(super::PREVIOUS, |w| w.name),
             evidence,
         }
     }

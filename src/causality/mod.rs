@@ -1,7 +1,8 @@
 //! Which earlier observations led to a call: inferred edges with kind, confidence and evidence.
 //!
 //! Proven edges are in [`Event::parents`](crate::event::Event::parents), decided when a file is read. Inferred ones are
-//! computed here, each time a session is looked at, and never stored as facts.
+//! computed here and never stored as facts: what [`crate::graph`] keeps of a look is a cache, which holds for the very files and
+//! the very build that it was worked out with, and may be deleted at any time.
 
 mod act;
 mod answer;
@@ -16,13 +17,13 @@ mod rules;
 mod shell;
 mod tokens;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use link::link;
 pub use shell::written;
 
 /// How a cause led to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Uses a path, symbol, line, id, value or text first shown there, or written by that call.
@@ -80,3 +81,11 @@ pub struct Cause {
 
 /// Per event (same index), its causes, the primary first. Empty for what is neither a tool call nor an answer.
 pub type Links = Vec<Vec<Cause>>;
+
+/// The name of a rule, as [`Cause::rule`] gives it, from another copy of it.
+pub fn rule_named(name: &str) -> Option<&'static str> {
+    rules::NAMES.iter().copied().chain([PREVIOUS]).find(|n| *n == name)
+}
+
+/// What stands for a rule where none proposed anything: the step before.
+const PREVIOUS: &str = "previous";

@@ -18,6 +18,9 @@ macro_rules! rules {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(super) enum Rule { $($(#[doc = $doc])* $id),* }
 
+        /// The names of all rules.
+        pub(super) const NAMES: &[&str] = &[$($name),*];
+
         impl Rule {
             pub(super) fn weights(self) -> Weights {
                 match self {

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::plain;
 use crate::source::{SOURCES, by_name, claim};
 use crate::store::index::Index;
+use crate::store::kept::{self, BUILD, Kept, Sources, Stamp};
 use crate::store::{Summary, read_file};
 
 /// Everything that is there to be looked at.
@@ -34,6 +35,8 @@ pub struct Session {
     pub events: Vec<Event>,
     /// Lines of the store or of the agent's file that could not be read.
     pub problems: Vec<String>,
+    /// What it was read from, where that is the store alone.
+    pub sources: Option<Sources>,
 }
 
 /// One candidate for a selector.
@@ -143,12 +146,12 @@ impl Catalog {
         })
     }
 
-    /// The session that `selector` names: an id, a unique prefix of one, `latest`, `@N`, or the path of an agent's file; none
+    /// The id of the session that `selector` names: an id, a unique prefix of one, `latest`, `@N`, or the path of an agent's file; none
     /// names the newest session of the current directory, else of its repository, else the newest of all.
     ///
     /// # Errors
     /// There is none, or more than one.
-    pub fn select(&mut self, ctx: &Context, selector: Option<&str>) -> anyhow::Result<Session> {
+    pub fn select(&mut self, ctx: &Context, selector: Option<&str>) -> anyhow::Result<String> {
         // files that hold many sessions tell their ids only when read
         let many: Vec<_> = self.transcripts.iter().filter(|(_, t)| t.session_id.is_none()).cloned().collect();
         let unread = sync::unread(&self.index, &many);
@@ -163,10 +166,9 @@ impl Catalog {
             None => self.newest_here(ctx, &all),
             Some("latest" | "@1") => all[0].id.clone(),
             Some(s) if s.starts_with('@') => nth(&all, s)?,
-            Some(s) => return self.by_prefix(&all, s).and_then(|id| self.load(ctx, &id)),
+            Some(s) => return self.by_prefix(&all, s),
         };
-        let id = self.root(ctx, id);
-        self.load(ctx, &id)
+        Ok(self.root(ctx, id))
     }
 
     /// The session at the root of those that spawned each other: that a session was spawned is known once it is read.
@@ -261,27 +263,62 @@ impl Catalog {
         }
     }
 
+    /// What an earlier look at a session found, brought up to date first; none where it has changed since, or where nothing is
+    /// kept that can be used.
+    pub fn kept(&mut self, ctx: &Context, id: &str) -> Option<Kept> {
+        self.refresh(ctx, id);
+        let kept = kept::open(&ctx.store, id, BUILD)?;
+        self.read_spawned(ctx, &kept.sources().spawned.iter().map(String::as_str).collect());
+        let mut ids = vec![id.to_owned()];
+        let mut files = kept.sources().files.iter();
+        // the same sessions in the same order as they are read in
+        let mut seen = HashSet::new();
+        while let Some(id) = ids.pop() {
+            if !seen.insert(id.clone()) {
+                continue;
+            }
+            if Stamp::of(&ctx.store, &id).as_ref() != Some(files.next()?) {
+                return None;
+            }
+            ids.extend(self.spawned_by(&id));
+        }
+        files.next().is_none().then_some(kept)
+    }
+
+    fn spawned_by(&self, id: &str) -> impl Iterator<Item = String> {
+        let spawned = self.stored.iter().filter(move |s| s.parent_session_id.as_deref() == Some(id));
+        spawned.map(|s| s.session_id.clone())
+    }
+
     /// A session with the sessions it spawned, brought up to date first.
-    fn load(&mut self, ctx: &Context, id: &str) -> anyhow::Result<Session> {
+    ///
+    /// # Errors
+    /// It has no events, or a file of it cannot be read.
+    pub fn load(&mut self, ctx: &Context, id: &str) -> anyhow::Result<Session> {
         self.refresh(ctx, id);
         // a spawned session is shown within the one that spawned it only when that one is asked for
         let mut session = Session::default();
         let mut queue = vec![id.to_owned()];
         let mut seen = HashSet::new();
+        let (mut files, mut named) = (Vec::new(), Vec::new());
         while let Some(id) = queue.pop() {
             if !seen.insert(id.clone()) {
                 continue;
             }
+            // before it is read: what is added meanwhile is news to the next look
+            files.push(Stamp::of(&ctx.store, &id));
             if let Some(stored) = ctx.store.read(&id)? {
-                self.read_spawned(ctx, &stored.events);
+                let spawned: HashSet<&str> =
+                    stored.events.iter().filter_map(|e| e.extra.get("spawned")?.as_str()).collect();
+                self.read_spawned(ctx, &spawned);
+                named.extend(spawned.into_iter().map(str::to_owned));
                 let file = ctx.store.path(&id);
                 session
                     .problems
                     .extend(stored.problems.iter().map(|p| format!("{}:{}: {}", file.display(), p.line, p.reason)));
                 session.events.extend(stored.events);
             }
-            let spawned = self.stored.iter().filter(|s| s.parent_session_id.as_deref() == Some(id.as_str()));
-            queue.extend(spawned.map(|s| s.session_id.clone()));
+            queue.extend(self.spawned_by(&id));
         }
         if session.events.is_empty() {
             return Err(Failure::new(format!("session {id} has no events"))
@@ -290,6 +327,9 @@ impl Catalog {
         }
         session.agent = session.events.first().map(|e| e.agent.clone()).unwrap_or_default();
         session.id = id.to_owned();
+        named.sort_unstable();
+        let files: Option<Vec<Stamp>> = files.into_iter().collect();
+        session.sources = files.map(|files| Sources { files, spawned: named, problems: session.problems.clone() });
         Ok(session)
     }
 
@@ -316,8 +356,7 @@ impl Catalog {
     }
 
     /// Reads the transcripts of sessions that calls of this one began, whatever their files' times say.
-    fn read_spawned(&mut self, ctx: &Context, events: &[Event]) {
-        let ids: HashSet<&str> = events.iter().filter_map(|e| e.extra.get("spawned")?.as_str()).collect();
+    fn read_spawned(&mut self, ctx: &Context, ids: &HashSet<&str>) {
         if ids.is_empty() {
             return;
         }
@@ -347,7 +386,7 @@ pub fn read_path(ctx: &Context, path: &Path) -> anyhow::Result<Session> {
         let problems = stored.problems.iter().map(|p| format!("{}:{}: {}", path.display(), p.line, p.reason)).collect();
         let first = stored.events.first();
         let (id, agent) = first.map(|e| (e.session_id.clone(), e.agent.clone())).unwrap_or_default();
-        return Ok(Session { id, agent, events: stored.events, problems });
+        return Ok(Session { id, agent, events: stored.events, problems, sources: None });
     }
     let Some((source, transcripts)) = claim(path)? else {
         let names: Vec<_> = SOURCES.iter().map(|s| s.title()).collect();

@@ -4,8 +4,10 @@ use super::catalog::Session;
 use super::context::Context;
 use super::{filter, view};
 use crate::event::Event;
+use crate::graph::Graph;
 use crate::render::Tone;
 use crate::render::tree::{Shown, tree};
+use crate::source;
 
 /// A session recorded with OpenCode 1.18.33 on a small scripted task, as lines of the store.
 const RECORDED: &str = include_str!("../../fixtures/demo/events.jsonl");
@@ -28,7 +30,7 @@ pub fn session() -> Session {
         }
     }
     let id = folded.events.first().map(|e| e.session_id.clone()).unwrap_or_default();
-    Session { id, agent: "opencode".to_owned(), events: folded.events, problems: Vec::new() }
+    Session { id, agent: "opencode".to_owned(), events: folded.events, problems: Vec::new(), sources: None }
 }
 
 /// Runs the command.
@@ -37,7 +39,7 @@ pub fn session() -> Session {
 /// None.
 pub fn run(ctx: &mut Context, _args: &Args) -> anyhow::Result<u8> {
     let session = session();
-    let graph = view::graph(session.events);
+    let graph = Graph::new(session.events, &source::action);
     if ctx.json {
         return view::json(ctx, &graph);
     }

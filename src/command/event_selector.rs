@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::failure::Failure;
-use super::view;
+use super::look::{Extent, Held};
 use crate::graph::Graph;
 
 /// The index of the event that `selector` names: its number in a view (`12`, `#12`), or a unique prefix of its id or of the
@@ -51,15 +51,13 @@ pub fn find(graph: &Graph, selector: &str) -> anyhow::Result<usize> {
 ///
 /// # Errors
 /// The session or the event does not exist.
-pub fn open(ctx: &Context, selector: &str, session: Option<&str>) -> anyhow::Result<(Graph, usize)> {
+pub fn open<G: Extent>(ctx: &Context, selector: &str, session: Option<&str>) -> anyhow::Result<(Held<G>, usize)> {
     let (session, event) = match selector.rsplit_once('#') {
         Some((s, e)) if !s.is_empty() => (Some(s), e),
         _ => (session, selector),
     };
-    let found = super::session(ctx, session)?;
-    let graph = view::graph(found.events);
-    view::notes(ctx, &found.problems);
-    let missing = match find(&graph, event) {
+    let graph = G::look(ctx, session)?.graph;
+    let missing = match find((*graph).as_ref(), event) {
         Ok(i) => return Ok((graph, i)),
         Err(e) => e,
     };

@@ -1,8 +1,10 @@
 //! `causetrace export`.
 
 use super::context::Context;
+use super::look::Extent as _;
 use super::view;
 use crate::export;
+use crate::graph::Whole;
 use crate::render::text;
 
 /// Print a session for other tools
@@ -25,10 +27,8 @@ pub struct Args {
 /// # Errors
 /// The session does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let session = super::session(ctx, args.session.as_deref())?;
-    let graph = view::graph(session.events);
-    view::notes(ctx, &session.problems);
-    let mut events = view::events_json(&graph);
+    let session = Whole::look(ctx, args.session.as_deref())?;
+    let mut events = view::events_json(&session.graph);
     if !args.no_redact {
         let masked = export::redact(&mut events);
         if masked > 0 {

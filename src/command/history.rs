@@ -9,7 +9,7 @@ use super::catalog::Catalog;
 use super::context::Context;
 use crate::action::FileEdit;
 use crate::event::Event;
-use crate::graph::Graph;
+use crate::graph::{Graph, Whole};
 use crate::plain;
 use crate::query::{blame, removed};
 use crate::source;
@@ -167,7 +167,7 @@ fn holds(path: &Path, text: &str) -> bool {
 }
 
 /// The graphs, without causes, of stored sessions whose file holds a word.
-fn graphs(ctx: &Context, catalog: &Catalog, word: &str) -> impl ParallelIterator<Item = Graph> {
+fn graphs(ctx: &Context, catalog: &Catalog, word: &str) -> impl ParallelIterator<Item = Whole> {
     let paths: Vec<PathBuf> = catalog.summaries().iter().map(|s| ctx.store.path(&s.session_id)).collect();
     let word = word.to_owned();
     paths.into_par_iter().filter_map(move |path| {

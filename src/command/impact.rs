@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::{event_selector, view};
+use crate::graph::{Graph, Whole};
 use crate::query::impact::{Effect, changed, impact};
 use crate::render::{Tone, detail};
 
@@ -24,9 +25,9 @@ pub struct Args {
 /// # Errors
 /// The event does not exist.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let (graph, i) = event_selector::open(ctx, &args.event, args.session.as_deref())?;
-    let affected = impact(&graph, i);
     if ctx.json {
+        let (graph, i) = event_selector::open::<Whole>(ctx, &args.event, args.session.as_deref())?;
+        let affected = impact(&graph, i);
         let events = view::events_json(&graph);
         let rows: Vec<_> = affected
             .iter()
@@ -37,6 +38,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         ctx.out.json(&json!({"event": events[i], "affected": rows, "changed": changed}))?;
         return Ok(0);
     }
+    let (graph, i) = event_selector::open::<Graph>(ctx, &args.event, args.session.as_deref())?;
+    let affected = impact(&graph, i);
     let term = ctx.out.term;
     ctx.out.line(detail::title(&term, &graph, i));
     ctx.out.line("");

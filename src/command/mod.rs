@@ -19,6 +19,7 @@ pub mod hook;
 mod impact;
 mod import;
 pub mod install;
+mod look;
 mod man;
 mod progress;
 mod replay;
@@ -135,24 +136,6 @@ fn run(ctx: &mut Context, command: Subcommands) -> anyhow::Result<u8> {
 /// The command as clap knows it, for completions, the manual page and tests.
 pub fn clap_command() -> clap::Command {
     Cli::command()
-}
-
-/// The session that `selector` names, read and ready to be looked at.
-fn session(ctx: &Context, selector: Option<&str>) -> anyhow::Result<Session> {
-    if let Some(path) = selector.and_then(|s| catalog::as_path(ctx, s)) {
-        return read_path(ctx, &path);
-    }
-    if selector == Some(demo::NAME) {
-        return Ok(demo::session());
-    }
-    let mut catalog = Catalog::gather(ctx);
-    if selector.is_none() && catalog.is_empty() {
-        ctx.out.note(
-            "no agent has run here yet (`causetrace doctor` shows where it looked); this is the built-in recording",
-        );
-        return Ok(demo::session());
-    }
-    catalog.select(ctx, selector)
 }
 
 /// The beginning of a session id: enough to be told apart and to be typed.

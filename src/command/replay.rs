@@ -4,7 +4,9 @@ use std::io::BufRead as _;
 use std::time::Duration;
 
 use super::context::Context;
+use super::look::Extent as _;
 use super::{filter, view};
+use crate::graph::Whole;
 use crate::render::Term;
 use crate::render::detail::{self, Extent};
 
@@ -35,9 +37,8 @@ pub struct Args {
 /// # Errors
 /// The session does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let session = super::session(ctx, args.session.as_deref())?;
-    let graph = view::graph(session.events);
-    view::notes(ctx, &session.problems);
+    let session = Whole::look(ctx, args.session.as_deref())?;
+    let graph = session.graph;
     if ctx.json {
         return view::json(ctx, &graph);
     }

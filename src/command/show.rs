@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::{event_selector, view};
+use crate::graph::Whole;
 use crate::render::Tone;
 use crate::render::detail::{self, Extent};
 
@@ -20,7 +21,7 @@ pub struct Args {
 /// # Errors
 /// The event does not exist.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let (graph, i) = event_selector::open(ctx, &args.event, args.session.as_deref())?;
+    let (graph, i) = event_selector::open::<Whole>(ctx, &args.event, args.session.as_deref())?;
     if ctx.json {
         let events = view::events_json(&graph);
         ctx.out.json(&events[i])?;
@@ -28,7 +29,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     }
     let term = ctx.out.term;
     ctx.out.line(detail::title(&term, &graph, i));
-    for line in detail::facts(&term, &graph.events[i]) {
+    for line in detail::facts(&term, &graph, i) {
         ctx.out.line(format!("  {line}"));
     }
     let reasons = detail::reasons(&term, &graph, i);

@@ -1,7 +1,7 @@
 //! `causetrace stats`.
 
 use super::context::Context;
-use super::view;
+use super::{look, view};
 use crate::query::stats::stats;
 use crate::render::{Term, Tone, detail, text};
 
@@ -17,10 +17,9 @@ pub struct Args {
 /// # Errors
 /// The session does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let session = super::session(ctx, args.session.as_deref())?;
-    let graph = view::graph(session.events);
-    view::notes(ctx, &session.problems);
-    let s = stats(&graph);
+    let (session, from_texts) = look::with_texts(ctx, args.session.as_deref())?;
+    let graph = session.graph;
+    let s = stats(&graph, &from_texts);
     if ctx.json {
         ctx.out.json(&s)?;
         return Ok(0);

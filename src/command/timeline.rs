@@ -2,7 +2,9 @@
 
 use super::context::Context;
 use super::filter::{self, Only};
+use super::look::Extent as _;
 use super::view;
+use crate::graph::{Graph, Whole};
 use crate::render::label::{ending, label, mark};
 use crate::render::{Tone, cause, text};
 
@@ -24,12 +26,12 @@ pub struct Args {
 /// # Errors
 /// The session does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let session = super::session(ctx, args.session.as_deref())?;
-    let graph = view::graph(session.events);
-    view::notes(ctx, &session.problems);
     if ctx.json {
-        return view::json(ctx, &graph);
+        let session = Whole::look(ctx, args.session.as_deref())?;
+        return view::json(ctx, &session.graph);
     }
+    let session = Graph::look(ctx, args.session.as_deref())?;
+    let graph = session.graph;
     let term = ctx.out.term;
     for line in view::heading(ctx, &graph, &session.id) {
         ctx.out.line(line);

@@ -2,7 +2,9 @@
 
 use super::context::Context;
 use super::filter::{self, Only};
+use super::look::Extent as _;
 use super::{event_selector, view};
+use crate::graph::{Graph, Whole};
 use crate::render::tree::{Shown, tree};
 
 /// Show a session as causes and effects
@@ -42,35 +44,41 @@ pub struct Args {
 /// # Errors
 /// The session or event does not exist or cannot be read.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let session = super::session(ctx, args.session.as_deref())?;
-    let graph = view::graph(session.events);
-    view::notes(ctx, &session.problems);
+    let selector = args.session.as_deref();
     if ctx.json {
-        return view::json(ctx, &graph);
+        return view::json(ctx, &Whole::look(ctx, selector)?.graph);
     }
-    let from = args.from.as_deref().map(|e| event_selector::find(&graph, e)).transpose()?;
+    if args.follow {
+        let session = Whole::look(ctx, selector)?;
+        show(ctx, args, &session.id, &session.graph)?;
+        ctx.out.flush()?;
+        let only = [session.id].into();
+        return super::watch::follow(ctx, super::watch::Scope { only, file: None }, Some(&session.graph));
+    }
+    let session = Graph::look(ctx, selector)?;
+    show(ctx, args, &session.id, &session.graph)?;
+    Ok(0)
+}
+
+fn show(ctx: &mut Context, args: &Args, id: &str, graph: &Graph) -> anyhow::Result<()> {
+    let from = args.from.as_deref().map(|e| event_selector::find(graph, e)).transpose()?;
     let shown = Shown {
-        visible: filter::visible(&graph, args.only, args.full),
+        visible: filter::visible(graph, args.only, args.full),
         from,
         depth: args.depth,
         proven: args.proven,
         min_confidence: args.min_confidence,
     };
-    for line in view::heading(ctx, &graph, &session.id) {
+    for line in view::heading(ctx, graph, id) {
         ctx.out.line(line);
     }
     ctx.out.line("");
-    let rows = tree(&ctx.out.term, &graph, &shown);
+    let rows = tree(&ctx.out.term, graph, &shown);
     for row in rows {
         ctx.out.line(row);
     }
     ctx.out.line("");
-    let line = view::edges(ctx, &graph);
+    let line = view::edges(ctx, graph);
     ctx.out.line(line);
-    if args.follow {
-        ctx.out.flush()?;
-        let only = [session.id].into();
-        return super::watch::follow(ctx, super::watch::Scope { only, file: None }, &graph.events);
-    }
-    Ok(0)
+    Ok(())
 }

@@ -59,7 +59,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         }
         let line_of: std::collections::HashMap<String, u64> =
             stored.events.iter().zip(&stored.lines).map(|(e, l)| (e.event_id.clone(), *l)).collect();
-        let graph = Graph::new(stored.events, &crate::source::action);
+        let graph = Graph::unlinked(stored.events, &crate::source::action);
         for (from, to) in &graph.cut {
             let (a, b) = (&graph.events[*from].event_id, &graph.events[*to].event_id);
             let line = line_of.get(b).copied().unwrap_or(0);

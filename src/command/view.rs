@@ -1,18 +1,12 @@
-//! What the views of one session share: its graph, its heading, its JSON.
+//! What the views of one session share: its heading, its JSON.
 
 use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::causality::Kind;
 use crate::event::{Event, EventType};
-use crate::graph::Graph;
+use crate::graph::{Graph, Whole};
 use crate::render::{Tone, text};
-use crate::source;
-
-/// The graph of a session's events, with inferred causes.
-pub fn graph(events: Vec<Event>) -> Graph {
-    Graph::new(events, &source::action)
-}
 
 /// Says which lines could not be read: a few, and how many more.
 pub fn notes(ctx: &Context, problems: &[String]) {
@@ -95,7 +89,7 @@ pub fn edges(ctx: &Context, graph: &Graph) -> String {
 }
 
 /// Every event with its number and causes, as JSON.
-pub fn events_json(graph: &Graph) -> Vec<Value> {
+pub fn events_json(graph: &Whole) -> Vec<Value> {
     let one = |i: usize| {
         let mut value = serde_json::to_value(&graph.events[i]).unwrap_or_default();
         let causes: Vec<Value> = graph.causes[i]
@@ -126,7 +120,7 @@ pub fn events_json(graph: &Graph) -> Vec<Value> {
 ///
 /// # Errors
 /// An event cannot be serialised.
-pub fn json(ctx: &mut Context, graph: &Graph) -> anyhow::Result<u8> {
+pub fn json(ctx: &mut Context, graph: &Whole) -> anyhow::Result<u8> {
     ctx.out.json(&events_json(graph))?;
     Ok(0)
 }

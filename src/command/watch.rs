@@ -19,11 +19,11 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{filter, view};
 use crate::event::{Event, EventType, Status};
-use crate::graph::Graph;
+use crate::graph::{Graph, Whole};
 use crate::plain;
 use crate::render::label::{ending, label, mark};
 use crate::render::{Tone, cause, text};
-use crate::source::{SOURCES, claim};
+use crate::source::{self, SOURCES, claim};
 
 /// Looked at least this often, where the system tells of no change: databases change in place, network folders tell nothing.
 const POLL: Duration = Duration::from_millis(300);
@@ -46,12 +46,12 @@ pub struct Args {
 /// # Errors
 /// The session does not exist, or output cannot be written.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let Some(selector) = args.session.as_deref() else { return follow(ctx, Scope::default(), &[]) };
+    let Some(selector) = args.session.as_deref() else { return follow(ctx, Scope::default(), None) };
     let scope = match as_path(ctx, selector) {
         Some(file) => Scope { only: ids_of(&file)?, file: Some(file) },
-        None => Scope { only: HashSet::from([Catalog::gather(ctx).select(ctx, Some(selector))?.id]), file: None },
+        None => Scope { only: HashSet::from([Catalog::gather(ctx).select(ctx, Some(selector))?]), file: None },
     };
-    follow(ctx, scope, &[])
+    follow(ctx, scope, None)
 }
 
 /// What is followed; the default is all there is.
@@ -173,7 +173,7 @@ fn is_unwritten(e: &Event) -> bool {
 ///
 /// # Errors
 /// Output cannot be written.
-pub fn follow(ctx: &mut Context, mut scope: Scope, before: &[Event]) -> anyhow::Result<u8> {
+pub fn follow(ctx: &mut Context, mut scope: Scope, before: Option<&Whole>) -> anyhow::Result<u8> {
     // the system is asked to tell before the store is read: nothing falls between
     let (_watcher, changes) = listen(ctx, scope.file.as_deref());
     let mut problems: HashSet<String> = HashSet::new();
@@ -184,7 +184,7 @@ pub fn follow(ctx: &mut Context, mut scope: Scope, before: &[Event]) -> anyhow::
         let length = length(&ctx.store.path(&s.session_id));
         all.insert(s.session_id.clone(), Shown { length, ..Shown::default() });
     }
-    for e in before {
+    for e in before.into_iter().flat_map(|b| &b.events) {
         let shown = all.entry(e.session_id.clone()).or_default();
         (shown.length, shown.begun) = (0, true);
         shown.is_new(e);
@@ -214,7 +214,7 @@ pub fn follow(ctx: &mut Context, mut scope: Scope, before: &[Event]) -> anyhow::
             shown.begin(&file);
             shown.length = now;
             let Ok(Some(stored)) = ctx.store.read(&s.session_id) else { continue };
-            let graph = view::graph(stored.events);
+            let graph = Graph::new(stored.events, &source::action);
             let whose = if scope.only.len() == 1 {
                 String::new()
             } else {
@@ -285,7 +285,7 @@ fn wait(changes: &Receiver<()>) {
 }
 
 /// Shows the events that are new, in the order of the session.
-fn show(ctx: &mut Context, graph: &Graph, shown: &mut Shown, whose: &str) {
+fn show(ctx: &mut Context, graph: &Whole, shown: &mut Shown, whose: &str) {
     let visible = filter::visible(graph, None, false);
     let events = if ctx.json { view::events_json(graph) } else { Vec::new() };
     for i in (0..graph.events.len()).filter(|i| visible[*i]) {

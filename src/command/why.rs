@@ -7,8 +7,9 @@ use serde_json::json;
 use super::catalog::Catalog;
 use super::context::Context;
 use super::failure::Failure;
+use super::look::{Extent, Held};
 use super::{blame, event_selector, git, history, view};
-use crate::graph::Graph;
+use crate::graph::{Graph, Whole};
 use crate::query::why::{Options, why};
 use crate::render::{Tone, story, text};
 
@@ -53,11 +54,11 @@ pub struct Args {
 /// # Errors
 /// What was asked about is not recorded.
 pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
-    let (graph, event, about) = find(ctx, args)?;
     let options =
         Options { depth: args.depth, primary: args.primary, proven: args.proven, min_confidence: args.min_confidence };
-    let told = why(&graph, event, options);
     if ctx.json {
+        let (graph, event, about) = find::<Whole>(ctx, args)?;
+        let told = why(&graph, event, options);
         let events = view::events_json(&graph);
         let steps: Vec<_> = told
             .steps
@@ -67,6 +68,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         ctx.out.json(&json!({"about": about, "steps": steps, "left_out": told.left_out.len()}))?;
         return Ok(0);
     }
+    let (graph, event, about) = find::<Graph>(ctx, args)?;
+    let told = why(&graph, event, options);
     let term = ctx.out.term;
     if let Some(about) = about {
         ctx.out.line(term.paint(Tone::Bold, &text::one_line(&about, term.width)));
@@ -78,8 +81,11 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// The graph, the event that was asked about in it, and how it was found.
+type Answer<G> = (Held<G>, usize, Option<String>);
+
 /// The graph and the event that was asked about, with a line on how it was found.
-fn find(ctx: &Context, args: &Args) -> anyhow::Result<(Graph, usize, Option<String>)> {
+fn find<G: Extent>(ctx: &Context, args: &Args) -> anyhow::Result<Answer<G>> {
     if let Some(wanted) = &args.removed {
         return find_removed(ctx, wanted, args.what.as_deref(), args.session.as_deref());
     }
@@ -103,19 +109,18 @@ fn find(ctx: &Context, args: &Args) -> anyhow::Result<(Graph, usize, Option<Stri
 }
 
 /// Opens a session and finds an event in it by id.
-fn open(ctx: &Context, session: &str, event_id: &str) -> anyhow::Result<(Graph, usize)> {
-    let found = super::session(ctx, Some(session))?;
-    let graph = view::graph(found.events);
-    let i = event_selector::find(&graph, event_id)?;
+fn open<G: Extent>(ctx: &Context, session: &str, event_id: &str) -> anyhow::Result<(Held<G>, usize)> {
+    let graph = G::look(ctx, Some(session))?.graph;
+    let i = event_selector::find((*graph).as_ref(), event_id)?;
     Ok((graph, i))
 }
 
-fn find_removed(
+fn find_removed<G: Extent>(
     ctx: &Context,
     wanted: &str,
     file: Option<&str>,
     session: Option<&str>,
-) -> anyhow::Result<(Graph, usize, Option<String>)> {
+) -> anyhow::Result<Answer<G>> {
     let path = file.map(|f| history::absolute(f, &ctx.env.cwd));
     let missing = || {
         let place = file.map(|f| format!(" from {f}")).unwrap_or_default();
@@ -123,8 +128,7 @@ fn find_removed(
             .hint("text removed by a shell command or by hand is not recorded; --session names another session")
     };
     if let Some(session) = session {
-        let found = super::session(ctx, Some(session))?;
-        let graph = view::graph(found.events);
+        let graph = Whole::look(ctx, Some(session))?.graph;
         let removals = crate::query::removed::removed(&graph, wanted, &|p, cwd| {
             path.as_ref()
                 .is_none_or(|f| history::is_file(p, cwd.or(graph.cwd()), f) || file.is_some_and(|n| p.ends_with(n)))
@@ -132,7 +136,7 @@ fn find_removed(
         let first = removals.first().ok_or_else(missing)?;
         let about = described(&first.line, &first.path, first.number);
         let i = first.event;
-        return Ok((graph, i, Some(about)));
+        return Ok((Held::new(G::of(Held::into_inner(graph))), i, Some(about)));
     }
     let mut catalog = Catalog::gather(ctx);
     catalog.sync_all(ctx);
@@ -151,7 +155,7 @@ fn described(line: &str, path: &str, number: Option<u64>) -> String {
     format!("“{}” was removed from {path}{number} by", line.trim())
 }
 
-fn find_line(ctx: &Context, file: &str, number: u64) -> anyhow::Result<(Graph, usize, Option<String>)> {
+fn find_line<G: Extent>(ctx: &Context, file: &str, number: u64) -> anyhow::Result<Answer<G>> {
     let path = history::absolute(file, &ctx.env.cwd);
     let (lines, changes) = blame::lines(ctx, &path)?;
     let line = usize::try_from(number)
@@ -183,7 +187,7 @@ fn find_line(ctx: &Context, file: &str, number: u64) -> anyhow::Result<(Graph, u
 }
 
 /// The call that made a commit.
-fn find_commit(ctx: &Context, hash: &str) -> Option<anyhow::Result<(Graph, usize, Option<String>)>> {
+fn find_commit<G: Extent>(ctx: &Context, hash: &str) -> Option<anyhow::Result<Answer<G>>> {
     let mut catalog = Catalog::gather(ctx);
     catalog.sync_all(ctx);
     let made = history::commits(ctx, &catalog, &[hash.to_owned()]).into_iter().next()?;

@@ -14,7 +14,7 @@ use super::removed::recorded;
 use crate::action::{Action, Change, FileEdit, Hunk};
 use crate::causality;
 use crate::event::Status;
-use crate::graph::Graph;
+use crate::graph::Whole;
 
 /// One edit of the file, of any session.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub struct Line {
 
 /// The successful edits of a file in a graph, in causal order: their events and changes. Those that moved the file to another
 /// name are of the file that it was.
-pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<(usize, FileEdit)> {
+pub fn edits_of(graph: &Whole, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<(usize, FileEdit)> {
     let mut out = Vec::new();
     for (i, e) in graph.events.iter().enumerate() {
         if matches!(e.status, Some(Status::Error | Status::Denied | Status::Interrupted | Status::Running)) {
@@ -63,7 +63,7 @@ pub fn edits_of(graph: &Graph, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> 
 }
 
 /// The changes of files by an event, and the directory in which it ran: those of an edit, and what a command surely wrote.
-pub(super) fn changes(graph: &Graph, i: usize) -> (Cow<'_, [FileEdit]>, Option<&str>) {
+pub(super) fn changes(graph: &Whole, i: usize) -> (Cow<'_, [FileEdit]>, Option<&str>) {
     let own = graph.events[i].cwd.as_deref();
     match &graph.actions[i] {
         Action::Edit(files) => (Cow::Borrowed(files), own),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::blame::changes;
 use crate::action::{FileEdit, Hunk};
 use crate::event::Status;
-use crate::graph::Graph;
+use crate::graph::Whole;
 
 /// A removal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Removal {
 
 /// The events that removed `text`, newest first. `is_file` says whether a path that an edit names, with the directory in
 /// which it ran, is the file asked about.
-pub fn removed(graph: &Graph, text: &str, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<Removal> {
+pub fn removed(graph: &Whole, text: &str, is_file: &dyn Fn(&str, Option<&str>) -> bool) -> Vec<Removal> {
     let mut found = Vec::new();
     for i in (0..graph.events.len()).rev() {
         let event = &graph.events[i];

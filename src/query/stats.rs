@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::Serialize;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::impact::{Effect, effect};
 use crate::action::Action;
 use crate::event::{Event, EventType, Status, Usage};
-use crate::graph::Graph;
+use crate::graph::{Graph, Whole};
 
 /// Calls of one tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,8 +83,30 @@ pub struct Stats {
     pub loops: Vec<Loop>,
 }
 
+/// What only the texts of whole events tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromTexts {
+    /// Calls that look into a file whose name nothing before them shows: no prompt, no output, no earlier input.
+    guessed: Vec<usize>,
+    /// The same call with the same result: the first of them, and how many.
+    loops: Vec<(usize, usize)>,
+}
+
+impl FromTexts {
+    /// Looks through all texts of a session.
+    pub fn of(graph: &Whole) -> Self {
+        Self { guessed: guessed(graph), loops: loops(graph) }
+    }
+
+    /// Whether all events that it names are in the graph: it may have been kept, and damaged.
+    pub fn is_of(&self, graph: &Graph) -> bool {
+        let known = |i: &usize| *i < graph.events.len();
+        self.guessed.iter().all(known) && self.loops.iter().all(|(i, _)| known(i))
+    }
+}
+
 /// The figures.
-pub fn stats(graph: &Graph) -> Stats {
+pub fn stats(graph: &Graph, from_texts: &FromTexts) -> Stats {
     let mut s = Stats::default();
     let mut tools: HashMap<&str, Tool> = HashMap::new();
     let mut responses = HashSet::new();
@@ -117,8 +141,8 @@ pub fn stats(graph: &Graph) -> Stats {
         s.dead_ms = add(s.dead_ms, graph.events[i].duration_ms);
     }
     s.dead_tokens = dead_tokens(graph, &s.dead);
-    s.guessed = guessed(graph);
-    s.loops = loops(graph);
+    s.guessed.clone_from(&from_texts.guessed);
+    s.loops = from_texts.loops.iter().map(|&(event, times)| Loop { event, times }).collect();
     s
 }
 
@@ -202,7 +226,7 @@ fn dead_tokens(graph: &Graph, dead: &[usize]) -> Option<Tokens> {
 }
 
 /// Calls that look into a file of whose name nothing before them tells.
-fn guessed(graph: &Graph) -> Vec<usize> {
+fn guessed(graph: &Whole) -> Vec<usize> {
     let looked = |i: usize| {
         let path = match &graph.actions[i] {
             Action::Read { path, .. } => path,
@@ -217,34 +241,47 @@ fn guessed(graph: &Graph) -> Vec<usize> {
     let Ok(any) = regex::bytes::RegexBuilder::new(&all).unicode(false).size_limit(64 << 20).build() else {
         return Vec::new();
     };
-    let mut known: HashSet<&str> = HashSet::new();
-    let mut guessed = Vec::new();
-    for (i, e) in graph.events.iter().enumerate() {
-        if looked(i).is_some_and(|name| !known.contains(name)) {
-            guessed.push(i);
-        }
-        // what the agent says by itself shows nothing to it
-        let told = !matches!(e.event_type, EventType::Message | EventType::Reasoning);
-        if told && known.len() < names.len() {
+    // what the agent says by itself shows nothing to it
+    let told = |e: &Event| !matches!(e.event_type, EventType::Message | EventType::Reasoning);
+    let all: Vec<usize> = (0..graph.events.len()).collect();
+    let shown = all.par_chunks(256).map(|some| {
+        let mut shown: HashMap<&str, usize> = HashMap::new();
+        for i in some.iter().copied().filter(|i| told(&graph.events[*i])) {
+            let e = &graph.events[i];
             for text in [e.input_text(), e.output_text()] {
                 let found = any.find_iter(text.as_bytes()).filter_map(|m| std::str::from_utf8(m.as_bytes()).ok());
-                known.extend(found.filter_map(|name| names.get(name)));
+                for name in found.filter_map(|name| names.get(name)) {
+                    shown.entry(*name).or_insert(i);
+                }
             }
         }
+        shown
+    });
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    // in order: the first that shows a name stays
+    for shown in shown.collect::<Vec<_>>() {
+        for (name, i) in shown {
+            first.entry(name).or_insert(i);
+        }
     }
-    guessed
+    all.into_iter().filter(|i| looked(*i).is_some_and(|name| first.get(name).is_none_or(|at| at >= i))).collect()
 }
 
-fn loops(graph: &Graph) -> Vec<Loop> {
-    let mut seen: HashMap<(String, String, String), Loop> = HashMap::new();
+fn loops(graph: &Whole) -> Vec<(usize, usize)> {
+    // by hash: the texts of a session stand in memory once
+    let mut seen: HashMap<u128, (usize, usize)> = HashMap::new();
     // where the agent did not record the input, calls with the same result may well differ
     let told = |e: &Event| e.is_call() && e.tool_input.is_some() && e.tool_output.is_some();
     for (i, e) in graph.events.iter().enumerate().filter(|(_, e)| told(e)) {
-        let key = (e.tool_name.clone().unwrap_or_default(), e.input_text().into_owned(), e.output_text().into_owned());
-        seen.entry(key).or_insert(Loop { event: i, times: 0 }).times += 1;
+        let mut key = Xxh3Default::new();
+        for text in [e.tool_name.as_deref().unwrap_or_default(), &e.input_text(), &e.output_text()] {
+            key.update(&(text.len() as u64).to_le_bytes());
+            key.update(text.as_bytes());
+        }
+        seen.entry(key.digest128()).or_insert((i, 0)).1 += 1;
     }
-    let mut all: Vec<Loop> = seen.into_values().filter(|l| l.times > 1).collect();
-    all.sort_by(|a, b| b.times.cmp(&a.times).then(a.event.cmp(&b.event)));
+    let mut all: Vec<(usize, usize)> = seen.into_values().filter(|(_, times)| *times > 1).collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     all
 }
 
@@ -254,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    fn graph(lines: &[serde_json::Value]) -> Graph {
+    fn graph(lines: &[serde_json::Value]) -> Whole {
         let events = lines.iter().map(|l| serde_json::from_value(l.clone()).unwrap()).collect();
         Graph::new(events, &|_| Action::Other)
     }
@@ -268,7 +305,7 @@ mod tests {
         let (none, ls) = (json!(null), json!({"command": "ls"}));
         let g = graph(&[call("1", none.clone()), call("2", none), call("3", ls.clone()), call("4", ls)]);
         assert!(g.events[0].tool_input.is_none());
-        assert_eq!(stats(&g).loops, [Loop { event: 2, times: 2 }]);
+        assert_eq!(stats(&g, &FromTexts::of(&g)).loops, [Loop { event: 2, times: 2 }]);
     }
 
     #[test]
@@ -281,8 +318,10 @@ mod tests {
         };
         let output = |n: u64| Usage { output: Some(n), ..Usage::default() };
         let cached = Usage { cache_read: Some(0), ..output(u64::MAX) };
-        let of =
-            |events: Vec<Event>| serde_json::to_value(stats(&Graph::new(events, &|_| Action::Other)).tokens).unwrap();
+        let of = |events: Vec<Event>| {
+            let graph = Graph::new(events, &|_| Action::Other);
+            serde_json::to_value(stats(&graph, &FromTexts::of(&graph)).tokens).unwrap()
+        };
         assert_eq!(of(vec![said("1", output(3)), said("2", output(4))]), json!({"output": 7}));
         assert_eq!(of(vec![said("1", output(3)), said("2", cached)]), json!({"output": u64::MAX, "cache_read": 0}));
         assert_eq!(of(vec![said("1", Usage::default())]), json!(null));

@@ -7,8 +7,8 @@ use super::label::{ending, mark, relative};
 use super::text::{clean, cut, one_line, wrap};
 use super::{Term, Tone};
 use crate::action::{Action, Change, FileEdit};
-use crate::event::{Event, EventType};
-use crate::graph::Graph;
+use crate::event::EventType;
+use crate::graph::{Graph, Whole};
 
 /// How much of an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn reasons(term: &Term, graph: &Graph, i: usize) -> Vec<String> {
 
 /// What an event did: the change of an edit as a diff, the command, the text; then its output. A head leaves out what the
 /// [`title`] says already.
-pub fn body(term: &Term, graph: &Graph, i: usize, extent: Extent) -> Vec<String> {
+pub fn body(term: &Term, graph: &Whole, i: usize, extent: Extent) -> Vec<String> {
     let event = &graph.events[i];
     let mut lines = Vec::new();
     match (&event.event_type, &graph.actions[i]) {
@@ -129,7 +129,8 @@ fn fits(text: &str, width: usize) -> bool {
 }
 
 /// The facts about an event, one a line.
-pub fn facts(term: &Term, event: &Event) -> Vec<String> {
+pub fn facts(term: &Term, graph: &Whole, i: usize) -> Vec<String> {
+    let event = &graph.events[i];
     let mut all: Vec<(&str, String)> = vec![("id", event.event_id.clone())];
     let mut add = |name, value: Option<String>| {
         if let Some(v) = value.filter(|v| !v.is_empty()) {

@@ -10,6 +10,9 @@ const TAB: &str = "    ";
 
 /// The text with every harmful character replaced by a visible one. Newlines stay, tabs become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| is_plain(b) || b == b'\n') {
+        return Cow::Borrowed(text);
+    }
     let text = match text.contains("\r\n") {
         true => Cow::Owned(text.replace("\r\n", "\n")),
         false => Cow::Borrowed(text),
@@ -49,6 +52,11 @@ pub fn json(text: String) -> String {
     out
 }
 
+/// Whether a byte is a character that needs no look: harmless, one column wide.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
 fn is_harmful(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
@@ -63,11 +71,18 @@ pub fn one_line(text: &str, width: usize) -> String {
     // a cut before cleaning keeps a text of megabytes cheap: no column is less than a byte
     let head = head(text, width.saturating_mul(16).saturating_add(256));
     let mut out = String::with_capacity(head.len().min(width * 4));
+    let mut used = 0;
     for word in clean(head).split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
+            used += 1;
         }
         out.push_str(word);
+        used += columns(word);
+        // what comes behind is cut off
+        if used > width {
+            return cut(&out, width);
+        }
     }
     if head.len() < text.len() && columns(&out) <= width { cut(&(out + "…"), width) } else { cut(&out, width) }
 }
@@ -83,6 +98,9 @@ pub fn head(text: &str, bytes: usize) -> &str {
 
 /// Columns that a clean text takes on a terminal.
 pub fn columns(text: &str) -> usize {
+    if text.bytes().all(is_plain) {
+        return text.len();
+    }
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 

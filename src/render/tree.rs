@@ -46,7 +46,7 @@ pub fn tree(term: &Term, graph: &Graph, shown: &Shown) -> Vec<String> {
         let room = term.width.saturating_sub(used);
         let why = cause::short(graph, row.event, shown.proven, shown.min_confidence);
         let end = ending(event).map(|e| term.paint(Tone::Bad, &format!("  {e}"))).unwrap_or_default();
-        let shown_columns = |text: &str| columns(&strip(text));
+        let shown_columns = |text: &str| if term.color { columns(&strip(text)) } else { columns(text) };
         let extra = shown_columns(&end) + shown_columns(&batch) + shown_columns(&agent);
         // the reason gets what the label leaves, at least two fifths
         let reason_room = (room * 2 / 5).max(room.saturating_sub(extra + 48)).min(why.columns() + 2);
@@ -77,9 +77,11 @@ pub fn tree(term: &Term, graph: &Graph, shown: &Shown) -> Vec<String> {
 /// Whether each event is one of several calls of one model response.
 pub fn parallel(graph: &Graph) -> Vec<bool> {
     let mut count = std::collections::HashMap::new();
-    let key = |e: &crate::event::Event| {
-        e.turn_id.clone().filter(|_| e.is_call()).map(|t| (t, e.agent_id.clone(), e.session_id.clone()))
-    };
+    type Response<'a> = (&'a str, Option<&'a str>, &'a str);
+    fn key(e: &crate::event::Event) -> Option<Response<'_>> {
+        let turn = e.turn_id.as_deref().filter(|_| e.is_call())?;
+        Some((turn, e.agent_id.as_deref(), &e.session_id))
+    }
     for e in &graph.events {
         if let Some(k) = key(e) {
             *count.entry(k).or_insert(0u32) += 1;

@@ -145,6 +145,14 @@ pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The folder cannot be made or the file not written.
 pub(super) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    replace_with(path, |file| file.write_all(content))
+}
+
+/// The same, with a file that `write` fills.
+///
+/// # Errors
+/// The folder cannot be made or the file not written.
+pub(super) fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(path);
     make_folder(folder)?;
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
@@ -158,7 +166,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600).custom_flags(NOFOLLOW);
     }
-    let written = options.open(&temporary).and_then(|mut f| f.write_all(content));
+    let written = options.open(&temporary).and_then(|mut f| write(&mut f));
     let done = written.and_then(|()| fs::rename(&temporary, path));
     if done.is_err() {
         fs::remove_file(&temporary).ok();

@@ -9,7 +9,7 @@ use anyhow::Context;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, Summary, append, file_name, skim};
+use super::{Store, Summary, append, file_name, kept, skim};
 use crate::plain;
 
 /// Written into the file; another number makes a new index.
@@ -94,6 +94,9 @@ impl Index {
         let known: std::collections::BTreeSet<_> = present.into_iter().map(|(n, ..)| n).collect();
         let before = self.files.len();
         self.files.retain(|n, _| known.contains(n));
+        if before == 0 || self.files.len() != before {
+            kept::forget(store, &known);
+        }
         self.changed |= !fresh.is_empty() || self.files.len() != before;
         self.files.extend(fresh);
         let filled = self.files.values().filter(|f| f.summary.events > 0);

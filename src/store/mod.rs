@@ -5,6 +5,7 @@
 //! - [`backup`]: settings files as they were before `install`.
 //! - [`unusable`]: what `hook` was given and could not use, for `doctor`.
 //! - [`index`]: what has been read from where, and a summary of each session; a cache that can be deleted at any time.
+//! - [`kept`]: what a look at a session found, causes too, so that the next one need not find it again; a cache as well.
 //!
 //! Invariant: only this module writes, and nothing outside the store's folder.
 
@@ -13,6 +14,7 @@ pub mod backup;
 mod file_name;
 mod hooked;
 pub mod index;
+pub mod kept;
 mod read;
 mod rewound;
 mod skim;

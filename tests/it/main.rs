@@ -15,6 +15,7 @@ mod doctor;
 mod hook;
 mod import;
 mod install;
+mod kept;
 mod linker;
 mod opencode;
 mod scenario;

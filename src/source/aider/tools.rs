@@ -18,7 +18,7 @@ pub(super) fn action(event: &Event) -> Action {
         "write" => match text("path") {
             Some(path) => {
                 let hunk = Hunk { after: text("content").unwrap_or_default(), ..Hunk::default() };
-                Action::Edit(vec![FileEdit { path, change: Change::Write, hunks: vec![hunk], moved_to: None }])
+                Action::Edit(vec![FileEdit { path, change: Change::Write, hunks: vec![hunk], ..FileEdit::default() }])
             }
             None => Action::Other,
         },

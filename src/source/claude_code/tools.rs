@@ -46,8 +46,8 @@ pub(super) fn action(event: &Event) -> Action {
             Some(path) => Action::Edit(vec![FileEdit {
                 path,
                 change: Change::Write,
-                moved_to: None,
                 hunks: vec![Hunk { line: None, before: String::new(), after: text("content").unwrap_or_default() }],
+                ..FileEdit::default()
             }]),
             None => Action::Other,
         },

@@ -154,7 +154,7 @@ fn recorded(event: &Event) -> Vec<FileEdit> {
                 after: text(h, "after"),
             });
             let moved_to = f.get("moved_to").and_then(Value::as_str).map(str::to_owned);
-            Some(FileEdit { path, change, moved_to, hunks: hunks.collect() })
+            Some(FileEdit { path, change, moved_to, hunks: hunks.collect(), ..FileEdit::default() })
         })
         .collect()
 }

@@ -16,7 +16,7 @@ pub(super) fn action(event: &Event) -> Action {
     let number = |key: &str| input.get(key).and_then(Value::as_u64);
     let path = || ["filepath", "file_path", "path"].iter().find_map(|k| text(k));
     let edit = |change: Change, hunks: Vec<Hunk>| match path() {
-        Some(path) => Action::Edit(vec![FileEdit { path, change, hunks, moved_to: None }]),
+        Some(path) => Action::Edit(vec![FileEdit { path, change, hunks, ..FileEdit::default() }]),
         None => Action::Other,
     };
     let name = event.tool_name.as_deref().unwrap_or("");

@@ -70,7 +70,7 @@ fn lines(range: Option<&Value>) -> Option<(u64, u64)> {
 
 fn written(path: String, content: String) -> Action {
     let hunk = Hunk { line: None, before: String::new(), after: content };
-    Action::Edit(vec![FileEdit { path, change: Change::Write, moved_to: None, hunks: vec![hunk] }])
+    Action::Edit(vec![FileEdit { path, change: Change::Write, hunks: vec![hunk], ..FileEdit::default() }])
 }
 
 /// One place replaced by another, with its line where the client recorded the change.

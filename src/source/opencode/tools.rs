@@ -53,7 +53,7 @@ pub(super) fn action(event: &Event) -> Action {
         "write" => match path() {
             Some(path) => {
                 let hunk = Hunk { after: text("content").unwrap_or_default(), ..Hunk::default() };
-                Action::Edit(vec![FileEdit { path, change: Change::Write, hunks: vec![hunk], moved_to: None }])
+                Action::Edit(vec![FileEdit { path, change: Change::Write, hunks: vec![hunk], ..FileEdit::default() }])
             }
             None => Action::Other,
         },

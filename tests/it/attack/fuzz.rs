@@ -439,10 +439,11 @@ fn all_views(events: Vec<Event>) {
     for i in 0..graph.events.len() {
         rows.extend(causetrace::render::detail::body(&term, &graph, i, causetrace::render::detail::Extent::Full));
         rows.extend(causetrace::render::detail::reasons(&term, &graph, i));
-        rows.extend(causetrace::render::detail::facts(&term, &graph.events[i]));
+        rows.extend(causetrace::render::detail::facts(&term, &graph, i));
         causetrace::query::impact::impact(&graph, i);
     }
-    causetrace::query::stats::stats(&graph);
+    let texts = causetrace::query::stats::FromTexts::of(&graph);
+    causetrace::query::stats::stats(&graph, &texts);
     for row in rows {
         assert_eq!(text::clean(&row), row, "a harmful character reaches the terminal");
     }

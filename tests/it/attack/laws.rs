@@ -132,8 +132,8 @@ proptest! {
         let events = events(&seeds);
         let twice: Vec<Event> = events.iter().chain(&events).cloned().collect();
         let (once, twice) = (Graph::unlinked(events, &|_| Action::Other), Graph::unlinked(twice, &|_| Action::Other));
-        prop_assert_eq!(once.events, twice.events);
-        prop_assert_eq!(once.parents, twice.parents);
+        prop_assert_eq!(&once.events, &twice.events);
+        prop_assert_eq!(&once.parents, &twice.parents);
     }
 }
 

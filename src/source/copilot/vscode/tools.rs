@@ -191,7 +191,7 @@ fn edits(name: &str, input: &Value) -> Vec<FileEdit> {
             let Some(path) = file(input) else { return Vec::new() };
             let Some(after) = text(input, "content") else { return Vec::new() };
             let hunks = vec![Hunk { after, ..Hunk::default() }];
-            vec![FileEdit { path, change: Change::Write, hunks, moved_to: None }]
+            vec![FileEdit { path, change: Change::Write, hunks, ..FileEdit::default() }]
         }
         "multi_replace_string_in_file" => {
             let mut files: Vec<FileEdit> = Vec::new();
@@ -228,7 +228,8 @@ fn memory(input: &Value, command: Option<&str>) -> Action {
     let text = |key: &str| input.get(key).and_then(Value::as_str).map(str::to_owned);
     let Some(path) = text("path") else { return Action::Other };
     let hunk = |before, after| vec![Hunk { line: None, before, after }];
-    let edit = |change, hunks| Action::Edit(vec![FileEdit { path: path.clone(), change, hunks, moved_to: None }]);
+    let edit =
+        |change, hunks| Action::Edit(vec![FileEdit { path: path.clone(), change, hunks, ..FileEdit::default() }]);
     match command {
         Some("view") => Action::Read { path, lines: None },
         Some("create") => edit(Change::Write, hunk(String::new(), text("file_text").unwrap_or_default())),
@@ -255,7 +256,7 @@ fn recorded(event: &Event) -> Vec<FileEdit> {
             });
             let change =
                 if f.get("change").and_then(Value::as_str) == Some("add") { Change::Write } else { Change::Edit };
-            FileEdit { path: text(f, "path"), change, hunks: hunks.collect(), moved_to: None }
+            FileEdit { path: text(f, "path"), change, hunks: hunks.collect(), ..FileEdit::default() }
         })
         .collect()
 }
