@@ -264,6 +264,12 @@ impl Event {
         }
     }
 
+    /// Writes the event as one line of the store, without the newline, to the end of `out`.
+    pub fn write_line(&self, out: &mut Vec<u8>) {
+        // a map of strings and JSON values always serialises, and memory takes it
+        serde_json::to_writer(out, self).ok();
+    }
+
     /// The event as one line of the store, without the newline.
     pub fn to_line(&self) -> String {
         // a map of strings and JSON values always serialises

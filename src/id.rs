@@ -11,13 +11,19 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6361_7573_6574_5261_8365_0000_0000_000
 /// Id of the record that the agent knows as `native` (a kind and an id, as in `call:toolu_1`) in `session`.
 pub fn event_id(agent: &str, session: &str, native: &str) -> String {
     // NUL cannot stand in an id, so no two triples share a name
-    let name = format!("{agent}\0{session}\0{native}");
+    let name = [agent, "\0", session, "\0", native].concat();
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
+}
+
+/// An id of [`event_id`] in its 16 bytes: what a reader keeps of events by the hundred thousand. (Any other text gives the nil
+/// id.)
+pub fn compact(event_id: &str) -> Uuid {
+    Uuid::try_parse(event_id).unwrap_or_default()
 }
 
 /// Id of a tool call: every source and hook that knows the agent's own call id uses this.
 pub fn call(agent: &str, session: &str, call_id: &str) -> String {
-    event_id(agent, session, &format!("call:{call_id}"))
+    event_id(agent, session, &["call:", call_id].concat())
 }
 
 /// Id of a session's header event.
@@ -35,5 +41,6 @@ mod tests {
         assert_eq!(call("codex", "s", "call_1"), event_id("codex", "s", "call:call_1"));
         assert_ne!(event_id("a", "b", "c"), event_id("a", "bc", ""));
         assert_eq!(session("codex", "s"), session("codex", "s"));
+        assert_eq!(compact(&call("codex", "s", "c")).to_string(), call("codex", "s", "c"));
     }
 }

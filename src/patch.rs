@@ -1,9 +1,60 @@
-//! Reads patch texts into [`FileEdit`]s: the `*** Begin Patch` form that Codex and others use, and unified diffs.
+//! Reads patch texts into [`FileEdit`]s (the `*** Begin Patch` form that Codex and others use, and unified diffs), and what
+//! events have recorded of a change.
+
+use serde_json::{Map, Value};
 
 use crate::action::{Change, FileEdit, Hunk};
 
+/// The change that the agent recorded of a call (`patch`), file by file.
+pub fn recorded(patch: Option<&Value>) -> Vec<FileEdit> {
+    fn list(v: Option<&Value>) -> impl Iterator<Item = &Value> {
+        v.and_then(Value::as_array).into_iter().flatten()
+    }
+    let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let hunk = |h: &Value| Hunk {
+        line: h.get("line").and_then(Value::as_u64),
+        before: text(h, "before"),
+        after: text(h, "after"),
+    };
+    let file = |f: &Value| {
+        let change = match f.get("change").and_then(Value::as_str) {
+            Some("add") => Change::Write,
+            Some("delete") => Change::Delete,
+            _ => Change::Edit,
+        };
+        let moved_to = f.get("moved_to").and_then(Value::as_str).map(str::to_owned);
+        let path = f.get("path")?.as_str()?.to_owned();
+        Some(FileEdit {
+            path,
+            change,
+            moved_to,
+            hunks: list(f.get("hunks")).map(hunk).collect(),
+            ..FileEdit::default()
+        })
+    };
+    list(patch).filter_map(file).collect()
+}
+
+/// A file of a recorded change.
+pub fn recorded_file(path: &str, hunks: Vec<Value>) -> Value {
+    // made by hand: `json!` would copy each text once more
+    let mut file = Map::new();
+    file.insert("path".to_owned(), path.into());
+    file.insert("hunks".to_owned(), hunks.into());
+    Value::Object(file)
+}
+
+/// A changed place of a recorded change, with the line at which it stood, `null` where that is not known.
+pub fn recorded_hunk(line: Option<Value>, before: String, after: String) -> Value {
+    let mut hunk = Map::new();
+    hunk.insert("line".to_owned(), line.unwrap_or_default());
+    hunk.insert("before".to_owned(), before.into());
+    hunk.insert("after".to_owned(), after.into());
+    Value::Object(hunk)
+}
+
 /// The line at which the text that a hunk replaces stood, from the change that the agent recorded of the same call (`patch`).
-pub fn first_changed_line(patch: Option<&serde_json::Value>, hunk: &Hunk) -> Option<u64> {
+pub fn first_changed_line(patch: Option<&Value>, hunk: &Hunk) -> Option<u64> {
     let recorded = patch?.get(0)?.get("hunks")?.get(0)?;
     let line = recorded.get("line")?.as_u64()?;
     let before = recorded.get("before")?.as_str()?;

@@ -131,12 +131,14 @@ impl<'a> Writer<'a> {
             self.sessions.insert(event.session_id.clone(), Pending { known, ..Pending::default() });
         }
         let Some(pending) = self.sessions.get_mut(&event.session_id) else { return };
-        let line = event.to_line();
-        if !pending.known.insert(line_key(line.as_bytes())) {
+        let before = pending.buffer.len();
+        event.write_line(&mut pending.buffer);
+        let known = pending.buffer.get(before..).is_none_or(|line| !pending.known.insert(line_key(line)));
+        if known {
+            pending.buffer.truncate(before);
             return;
         }
         self.new_events += u64::from(pending.ids.insert(xxh3_64(event.event_id.as_bytes())));
-        pending.buffer.extend_from_slice(line.as_bytes());
         pending.buffer.push(b'\n');
         if pending.buffer.len() >= BATCH {
             self.write(&event.session_id);
@@ -149,6 +151,8 @@ impl<'a> Writer<'a> {
             self.problem = Some(format!("{e:#}"));
         }
         pending.buffer.clear();
+        // what one large line took is given back
+        pending.buffer.shrink_to(2 * BATCH);
     }
 
     /// Writes what is left.

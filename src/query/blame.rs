@@ -10,11 +10,11 @@ use std::borrow::Cow;
 use imara_diff::{Algorithm, Diff, InternedInput};
 use serde::Serialize;
 
-use super::removed::recorded;
 use crate::action::{Action, Change, FileEdit, Hunk};
 use crate::causality;
 use crate::event::Status;
 use crate::graph::Whole;
+use crate::patch::recorded;
 
 /// One edit of the file, of any session.
 #[derive(Clone, Debug)]

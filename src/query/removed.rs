@@ -1,12 +1,12 @@
 //! Which event removed a text.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::blame::changes;
 use crate::action::{FileEdit, Hunk};
 use crate::event::Status;
 use crate::graph::Whole;
+use crate::patch::recorded;
 
 /// A removal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,23 +55,6 @@ fn lost(hunk: &Hunk, text: &str) -> Option<(String, Option<u64>)> {
     let gone = hunk.before.lines().enumerate().filter(|(_, l)| l.contains(first) && !after.contains(l.trim_end()));
     let (at, line) = gone.min_by_key(|(_, l)| l.len())?;
     Some((line.to_owned(), hunk.line.and_then(|n| n.checked_add(at as u64))))
-}
-
-/// The recorded change of an edit (`patch`).
-pub(super) fn recorded(patch: Option<&Value>) -> Vec<FileEdit> {
-    let files = patch.and_then(Value::as_array).into_iter().flatten();
-    let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-    files
-        .map(|f| {
-            let hunks = f.get("hunks").and_then(Value::as_array).into_iter().flatten();
-            let hunks = hunks.map(|h| Hunk {
-                line: h.get("line").and_then(Value::as_u64),
-                before: text(h, "before"),
-                after: text(h, "after"),
-            });
-            FileEdit { path: text(f, "path"), hunks: hunks.collect(), ..FileEdit::default() }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -110,18 +110,21 @@ pub(super) fn trim(mut line: &[u8]) -> &[u8] {
     line
 }
 
+/// The records of one line: nearly always one, for which nothing is allocated.
+pub type Found<T> = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
 /// The record, or records, of one line. `scratch` holds the repaired text where repair was needed.
 ///
 /// # Errors
 /// The reason why the line is of no use.
-pub fn records<'a, T: Deserialize<'a>>(line: &'a [u8], scratch: &'a mut String) -> Result<Vec<T>, String> {
+pub fn records<'a, T: Deserialize<'a>>(line: &'a [u8], scratch: &'a mut String) -> Result<Found<T>, String> {
     // one check of the whole line is cheaper than one of each string
     let parsed = match std::str::from_utf8(line) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(line),
     };
     let first = match parsed {
-        Ok(record) => return Ok(vec![record]),
+        Ok(record) => return Ok(Some(record).into_iter().chain(Vec::new())),
         Err(e) => e,
     };
     repair(line, scratch);
@@ -131,9 +134,9 @@ pub fn records<'a, T: Deserialize<'a>>(line: &'a [u8], scratch: &'a mut String) 
     loop {
         match stream.next() {
             Some(Ok(record)) => found.push(record),
-            None => return Ok(found),
+            None => return Ok(None.into_iter().chain(found)),
             // whole objects before a torn end are used
-            Some(Err(_)) if !found.is_empty() => return Ok(found),
+            Some(Err(_)) if !found.is_empty() => return Ok(None.into_iter().chain(found)),
             Some(Err(_)) => return Err(reason(&first)),
         }
     }
@@ -290,7 +293,7 @@ mod tests {
         let mut lines = Lines::new(text);
         let mut out = Vec::new();
         while let Some(line) = lines.next().unwrap() {
-            out.push(records(line.bytes.unwrap(), &mut String::new()));
+            out.push(records(line.bytes.unwrap(), &mut String::new()).map(Iterator::collect));
         }
         out
     }

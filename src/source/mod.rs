@@ -10,9 +10,11 @@ pub mod claude_code;
 pub mod codex;
 pub mod continue_dev;
 pub mod copilot;
+mod given;
 pub mod hook;
 pub mod jsonl;
 pub mod opencode;
+mod raw;
 mod report;
 
 use std::collections::BTreeMap;

@@ -7,9 +7,10 @@
 //! view of which response follows from the order of batches within an agent; the reader of the store works it out.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::read::{ending, exit_code, hunks, tag};
+use super::client_text::tag;
+use super::outcome::{ending, exit_code, hunks, recorded};
 use super::{AGENT, prompt_id};
 use crate::event::{Event, EventType, Status};
 use crate::id;
@@ -77,10 +78,12 @@ fn take_tool(e: &mut Event, p: Payload) {
     if let Some(task) = response.get("backgroundTaskId").and_then(Value::as_str) {
         e.extra.insert("background_task".to_owned(), task.into());
     }
-    if let (Some(patch), Some(path)) = (response.get("structuredPatch"), response.get("filePath")) {
+    if let (Some(patch), Some(path)) =
+        (response.get("structuredPatch"), response.get("filePath").and_then(Value::as_str))
+    {
         let hunks = hunks(patch);
         if !hunks.is_empty() {
-            e.extra.insert("patch".to_owned(), json!([{"path": path, "hunks": hunks}]));
+            e.extra.insert("patch".to_owned(), recorded(path, hunks));
         }
     }
     if response.get("interrupted") == Some(&Value::Bool(true)) {

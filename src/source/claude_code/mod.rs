@@ -10,7 +10,9 @@
 //! - everything else by the uuid of its line.
 
 mod chain;
+mod client_text;
 pub(crate) mod hook;
+mod outcome;
 mod read;
 mod tools;
 mod wire;

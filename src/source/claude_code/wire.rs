@@ -1,12 +1,14 @@
 //! Lines of a Claude Code transcript, as clients 1.0 to 2.1.330 write them. Borrowed, one pass; what is not named here is
 //! skipped.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::source::raw::Raw;
 pub(super) use crate::text::Text;
 
 #[derive(Deserialize, Default)]
@@ -174,9 +176,12 @@ pub(super) struct Block<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub text: Option<Text<'a>>,
+    text: Option<Raw<'a>>,
+    /// Where a bare string stands in the place of a block of text.
+    #[serde(skip)]
+    bare: Option<String>,
     #[serde(borrow)]
-    pub thinking: Option<Text<'a>>,
+    thinking: Option<Raw<'a>>,
     #[serde(borrow)]
     pub id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -184,13 +189,34 @@ pub(super) struct Block<'a> {
     pub input: Option<Value>,
     #[serde(borrow)]
     pub tool_use_id: Option<Text<'a>>,
-    /// Of a `tool_result`.
+    /// Of a `tool_result`: like a message's content.
     #[serde(borrow)]
-    pub content: Option<Content<'a>>,
+    content: Option<Raw<'a>>,
     pub is_error: Option<bool>,
     /// Of a `tool_reference`.
     #[serde(borrow)]
     pub tool_name: Option<Text<'a>>,
+}
+
+impl Block<'_> {
+    /// Its text.
+    pub(super) fn text(&self) -> Option<Cow<'_, str>> {
+        self.bare.as_deref().map(Cow::Borrowed).or_else(|| self.text?.text().map(Cow::Owned))
+    }
+
+    /// What the model thought.
+    pub(super) fn thinking(&self) -> Option<String> {
+        self.thinking?.text()
+    }
+
+    /// The text of a result.
+    pub(super) fn result(&self) -> String {
+        let Some(content) = self.content else { return String::new() };
+        content.text().or_else(|| content.parsed::<Content<'_>>().map(Content::into_text)).unwrap_or_else(|| {
+            let repaired = content.value().to_string();
+            serde_json::from_str::<Content<'_>>(&repaired).map(Content::into_text).unwrap_or_default()
+        })
+    }
 }
 
 impl Content<'_> {
@@ -202,17 +228,17 @@ impl Content<'_> {
             Self::Blocks(blocks) => {
                 let mut out = String::new();
                 for b in &blocks {
-                    let part: &str = match (&b.text, b.kind.as_deref(), &b.tool_name) {
+                    let part = match (b.text(), b.kind.as_deref(), &b.tool_name) {
                         (Some(t), ..) => t,
-                        (None, Some("image"), _) => "[image]",
-                        (None, Some("document"), _) => "[document]",
-                        (None, _, Some(name)) => name,
+                        (None, Some("image"), _) => "[image]".into(),
+                        (None, Some("document"), _) => "[document]".into(),
+                        (None, _, Some(name)) => Cow::Borrowed(&**name),
                         _ => continue,
                     };
                     if !out.is_empty() {
                         out.push('\n');
                     }
-                    out.push_str(part);
+                    out.push_str(&part);
                 }
                 out
             }
@@ -289,8 +315,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Item<'a> {
             }
 
             fn visit_str<E: de::Error>(self, s: &str) -> Result<Self::Value, E> {
-                let text = Some(s.to_owned().into());
-                Ok(Item(Some(Block { kind: Some("text".into()), text, ..Block::default() })))
+                let bare = Some(s.to_owned());
+                Ok(Item(Some(Block { kind: Some("text".into()), bare, ..Block::default() })))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

@@ -1,8 +1,10 @@
 //! What the text of a tool's output says about how the call went. Codex keeps exit codes only there in most eras.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::event::Status;
+use crate::source::raw::Raw;
 
 /// What was found in an output.
 #[derive(Debug, Default, PartialEq)]
@@ -17,10 +19,16 @@ pub(super) struct Outcome {
 }
 
 /// Reads an output: text, a list of content items, or an object with `content`.
-pub(super) fn outcome(output: Value) -> Outcome {
+pub(super) fn outcome(output: Option<Raw<'_>>) -> Outcome {
     let mut o = Outcome::default();
-    let failed = output.get("success").and_then(Value::as_bool) == Some(false);
-    let raw = text_of(output);
+    let (raw, failed) = match output.and_then(Raw::text) {
+        Some(text) => (text, false),
+        None => {
+            let output = output.map(Raw::value).unwrap_or_default();
+            let failed = output.get("success").and_then(Value::as_bool) == Some(false);
+            (text_of_value(output), failed)
+        }
+    };
     if let Some(inner) = wrapped(&raw) {
         o.exit_code = inner.pointer("/metadata/exit_code").and_then(Value::as_i64);
         let seconds = inner.pointer("/metadata/duration_seconds").and_then(Value::as_f64);
@@ -34,8 +42,29 @@ pub(super) fn outcome(output: Value) -> Outcome {
     o
 }
 
-/// The text of an output or of message content, whatever its form.
-pub(super) fn text_of(v: Value) -> String {
+/// The text of message content, whatever its form.
+pub(super) fn text_of(content: Raw<'_>) -> String {
+    // nearly always one item, or none
+    if content.is_list()
+        && let Some(items) = content.parsed::<Vec<Item<'_>>>()
+        && let Some(texts) = items.iter().map(|i| i.text?.text()).collect::<Option<Vec<String>>>()
+    {
+        let mut texts = texts.into_iter().filter(|t| !t.is_empty());
+        let first = texts.next().unwrap_or_default();
+        return texts.fold(first, |all, text| all + "\n" + &text);
+    }
+    content.text().unwrap_or_else(|| text_of_value(content.value()))
+}
+
+/// An item of message content that is a text.
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    text: Option<Raw<'a>>,
+}
+
+/// The text of an output or of message content.
+fn text_of_value(v: Value) -> String {
     match v {
         Value::String(s) => s,
         Value::Array(items) => {
@@ -55,7 +84,7 @@ pub(super) fn text_of(v: Value) -> String {
             out
         }
         Value::Object(mut map) => match map.get_mut("content") {
-            Some(inner @ (Value::String(_) | Value::Array(_))) => text_of(inner.take()),
+            Some(inner @ (Value::String(_) | Value::Array(_))) => text_of_value(inner.take()),
             _ => Value::Object(map).to_string(),
         },
         Value::Null => String::new(),
@@ -133,6 +162,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn outcome(v: Value) -> Outcome {
+        super::outcome(serde_json::from_str(&v.to_string()).unwrap())
+    }
+
+    #[test]
+    fn message_content_is_text_in_every_form() {
+        for (content, text) in [
+            (json!([{"type":"output_text","text":"a \"b\""}]), "a \"b\""),
+            (json!([{"text":"a"},{"text":""},{"text":"b"}]), "a\nb"),
+            (json!([{"text":"a"},{"type":"input_image"},"b",{"Text":"c"},{"text":1}]), "a\n[image]\nb\nc"),
+            (json!("a"), "a"),
+            (json!([]), ""),
+        ] {
+            assert_eq!(text_of(serde_json::from_str(&content.to_string()).unwrap()), text, "{content}");
+            assert_eq!(text_of_value(content), text);
+        }
+    }
 
     #[test]
     fn every_form_of_output_is_understood() {

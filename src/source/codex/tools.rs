@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::action::{Action, Change, FileEdit, Hunk};
+use crate::action::{Action, FileEdit};
 use crate::event::Event;
-use crate::patch::parse_apply_patch;
+use crate::patch::{parse_apply_patch, recorded};
 
 /// The neutral action of a call.
 pub(super) fn action(event: &Event) -> Action {
@@ -30,13 +30,13 @@ pub(super) fn action(event: &Event) -> Action {
                 .or_else(|| text("command"));
             let mut files = raw.map(|r| parse_apply_patch(&r)).unwrap_or_default();
             if files.is_empty() {
-                files = recorded(event);
+                files = recorded(event.extra.get("patch"));
             } else {
                 number(&mut files, event);
             }
             Action::Edit(files)
         }
-        "file_change" => Action::Edit(recorded(event)),
+        "file_change" => Action::Edit(recorded(event.extra.get("patch"))),
         "write_stdin" => Action::Poll { ids: input.get("session_id").map(plain).into_iter().collect() },
         "wait" => Action::Poll { ids: input.get("cell_id").map(plain).into_iter().collect() },
         "wait_agent" | "close_agent" | "list_agents" => {
@@ -135,33 +135,9 @@ fn plain(v: &Value) -> String {
     v.as_str().map_or_else(|| v.to_string(), str::to_owned)
 }
 
-/// The files of the recorded change (`patch`), where the call itself does not hold the patch.
-fn recorded(event: &Event) -> Vec<FileEdit> {
-    let files = event.extra.get("patch").and_then(Value::as_array).into_iter().flatten();
-    files
-        .filter_map(|f| {
-            let path = f.get("path")?.as_str()?.to_owned();
-            let change = match f.get("change").and_then(Value::as_str) {
-                Some("add") => Change::Write,
-                Some("delete") => Change::Delete,
-                _ => Change::Edit,
-            };
-            let text = |h: &Value, key: &str| h.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-            let hunks = f.get("hunks").and_then(Value::as_array).into_iter().flatten();
-            let hunks = hunks.map(|h| Hunk {
-                line: h.get("line").and_then(Value::as_u64),
-                before: text(h, "before"),
-                after: text(h, "after"),
-            });
-            let moved_to = f.get("moved_to").and_then(Value::as_str).map(str::to_owned);
-            Some(FileEdit { path, change, moved_to, hunks: hunks.collect(), ..FileEdit::default() })
-        })
-        .collect()
-}
-
 /// Puts the recorded line numbers to the hunks of a patch that has none.
 fn number(files: &mut [FileEdit], event: &Event) {
-    for known in recorded(event) {
+    for known in recorded(event.extra.get("patch")) {
         let Some(file) = files.iter_mut().find(|f| known.path.ends_with(f.path.trim_start_matches("./"))) else {
             continue;
         };

@@ -2,9 +2,8 @@
 //! stand there is decided line by line, never by version.
 
 use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
+use crate::source::raw::Raw;
 use crate::text::Text;
 
 #[derive(Deserialize, Default)]
@@ -16,7 +15,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub payload: Option<Box<Payload<'a>>>,
+    pub payload: Option<Payload<'a>>,
     pub metadata: Option<Metadata>,
     /// Of lines of 2025 without a wrapper.
     #[serde(borrow)]
@@ -60,8 +59,10 @@ pub(super) struct Payload<'a> {
     #[serde(borrow)]
     pub agent_nickname: Option<Text<'a>>,
     pub subagent_history_start_ordinal: Option<u64>,
-    pub source: Option<Value>,
-    pub git: Option<Value>,
+    #[serde(borrow)]
+    pub source: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub git: Option<Raw<'a>>,
     // turn_context, task_started, turn_aborted, thread_settings_applied
     #[serde(borrow)]
     pub turn_id: Option<Text<'a>>,
@@ -78,36 +79,45 @@ pub(super) struct Payload<'a> {
     // items
     #[serde(borrow)]
     pub role: Option<Text<'a>>,
-    pub content: Option<Value>,
-    pub summary: Option<Value>,
+    #[serde(borrow)]
+    pub content: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub summary: Option<Raw<'a>>,
     #[serde(borrow)]
     pub name: Option<Text<'a>>,
     #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    pub arguments: Option<Value>,
-    pub input: Option<Value>,
+    #[serde(borrow)]
+    pub arguments: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub input: Option<Raw<'a>>,
     #[serde(borrow)]
     pub call_id: Option<Text<'a>>,
-    pub output: Option<Value>,
-    pub action: Option<Value>,
-    pub tools: Option<serde::de::IgnoredAny>,
-    // events
-    /// Of `user_message`, `agent_message`, `compacted`; only the last needs it parsed.
     #[serde(borrow)]
-    pub message: Option<&'a RawValue>,
+    pub output: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub action: Option<Raw<'a>>,
+    // events
+    /// Of `user_message`, `agent_message`, `compacted`; only the last needs it.
+    #[serde(borrow)]
+    pub message: Option<Raw<'a>>,
     pub info: Option<Info>,
     pub usage: Option<Tokens>,
     #[serde(borrow)]
     pub item: Option<Box<Item<'a>>>,
     pub exit_code: Option<i64>,
-    pub duration: Option<Value>,
-    pub success: Option<bool>,
-    pub changes: Option<Value>,
-    pub result: Option<Value>,
-    pub command: Option<Value>,
-    /// A copy of what the output holds: parsed only where there is no other record of the call.
     #[serde(borrow)]
-    pub aggregated_output: Option<&'a RawValue>,
+    pub duration: Option<Raw<'a>>,
+    pub success: Option<bool>,
+    #[serde(borrow)]
+    pub changes: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub result: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub command: Option<Raw<'a>>,
+    /// A copy of what the output holds: needed only where there is no other record of the call.
+    #[serde(borrow)]
+    pub aggregated_output: Option<Raw<'a>>,
     pub started_at_ms: Option<i64>,
     pub completed_at_ms: Option<i64>,
     #[serde(borrow)]
@@ -145,22 +155,24 @@ pub(super) struct Item<'a> {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub id: Option<String>,
-    pub command: Option<Value>,
+    #[serde(borrow)]
+    pub command: Option<Raw<'a>>,
     pub cwd: Option<String>,
     pub status: Option<String>,
     #[serde(borrow)]
-    pub aggregated_output: Option<&'a RawValue>,
+    pub aggregated_output: Option<Raw<'a>>,
     pub exit_code: Option<i64>,
-    pub duration: Option<Value>,
-    pub changes: Option<Value>,
+    #[serde(borrow)]
+    pub duration: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub changes: Option<Raw<'a>>,
     pub server: Option<String>,
     pub tool: Option<String>,
-    pub arguments: Option<Value>,
-    pub result: Option<Value>,
-    pub error: Option<Value>,
-    pub kind_of: Option<String>,
+    #[serde(borrow)]
+    pub arguments: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub result: Option<Raw<'a>>,
     pub agent_thread_id: Option<String>,
     pub agent_path: Option<String>,
     pub receiver_thread_ids: Option<Vec<String>>,
-    pub process_id: Option<Value>,
 }

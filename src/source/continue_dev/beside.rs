@@ -221,7 +221,7 @@ impl Known {
             tool_call_id: String,
             succeeded: Option<bool>,
         }
-        for u in records::<Usage>(line, &mut String::new()).unwrap_or_default() {
+        for u in records::<Usage>(line, &mut String::new()).into_iter().flatten() {
             let times = CallTimes { began: None, ended: parse_time(&u.timestamp), succeeded: u.succeeded };
             let told = self.calls.entry(u.tool_call_id).or_default();
             told.unsure |= told.times != CallTimes::default() && told.times != times;
@@ -243,7 +243,7 @@ impl Known {
             #[serde(default)]
             model_provider: Option<String>,
         }
-        for i in records::<Interaction>(line, &mut String::new()).unwrap_or_default() {
+        for i in records::<Interaction>(line, &mut String::new()).into_iter().flatten() {
             let answers = self.answers.entry(i.session_id).or_default();
             // `Visual Studio Code/1.110.1 (Continue/1.2.16)`
             let version = i.user_agent.as_deref().and_then(|a| a.split("(Continue/").nth(1)?.strip_suffix(')'));

@@ -2,23 +2,38 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Reader;
-use super::response::Boundary;
+use super::response::{Boundary, name_of};
 use crate::event::{EventType, Origin, Status};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
 use crate::source::codex::output::outcome;
 use crate::source::codex::wire::Payload;
+use crate::source::raw::Raw;
 
 /// A call that has been met.
 pub(super) struct Call {
-    pub(super) event: String,
+    pub(super) event: Uuid,
     pub(super) answered: bool,
-    pub(super) response: usize,
+    /// The response that issued it, and which of its calls it is; none for a call that a program made.
+    pub(super) response: u32,
+    pub(super) number: Option<u32>,
     /// How it ended, as far as that was told: its output and the record of its end tell different parts.
     pub(super) told: Option<Status>,
+}
+
+/// By what a call is found: a hash of its id.
+pub(super) fn key(call_id: &str) -> u64 {
+    xxh3_64(call_id.as_bytes())
+}
+
+/// A place in a list, in half the bytes. No file has four thousand million calls.
+pub(super) fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 impl Reader {
@@ -34,9 +49,8 @@ impl Reader {
         let r = self.response(sampled);
         // a web search has no call id, and its result is its own record
         let own = p.call_id.as_deref().or(p.id.as_deref());
-        let call_id =
-            own.map_or_else(|| format!("{}:{}", self.responses[r].name, self.responses[r].calls.len()), str::to_owned);
-        if self.calls.contains_key(&call_id) {
+        let call_id = own.map_or_else(|| format!("{}:{}", name_of(r), self.responses[r].calls.len()), str::to_owned);
+        if self.calls.contains_key(&key(&call_id)) {
             self.report.pass_over("repeated call");
             return;
         }
@@ -64,7 +78,10 @@ impl Reader {
             self.cells.push(e.event_id.clone());
         }
         self.report.calls += 1;
-        self.calls.insert(call_id, Call { event: e.event_id.clone(), answered, response: r, told: None });
+        let place = number(self.responses[r].calls.len());
+        let call =
+            Call { event: id::compact(&e.event_id), answered, response: number(r), number: Some(place), told: None };
+        self.calls.insert(key(&call_id), call);
         self.give(e, r, sink);
     }
 
@@ -73,9 +90,9 @@ impl Reader {
             self.fresh = true;
         }
         let Some(call_id) = p.call_id.as_deref() else { return };
-        let o = outcome(p.output.take().unwrap_or_default());
-        let event_id = match self.calls.get(call_id) {
-            Some(call) => call.event.clone(),
+        let o = outcome(p.output);
+        let event_id = match self.calls.get(&key(call_id)) {
+            Some(call) => call.event.to_string(),
             None => id::call(AGENT, &self.session, call_id),
         };
         let mut e = self.patch(&event_id, EventType::ToolCall);
@@ -99,7 +116,7 @@ impl Reader {
             None => self.cells.retain(|c| *c != event_id),
         }
         e.tool_output = Some(o.text.into());
-        match self.calls.get_mut(call_id) {
+        match self.calls.get_mut(&key(call_id)) {
             Some(c) => {
                 c.answered = true;
                 if c.told == Some(Status::Error) && e.status == Some(Status::Ok) {
@@ -108,8 +125,8 @@ impl Reader {
                 } else {
                     c.told = e.status;
                 }
-                let calls = self.responses.get_mut(c.response).map(|r| &mut r.calls);
-                if let Some(made) = calls.into_iter().flatten().find(|(event, _)| *event == c.event) {
+                let calls = self.responses.get_mut(c.response as usize).map(|r| &mut r.calls);
+                if let Some(made) = calls.zip(c.number).and_then(|(calls, n)| calls.get_mut(n as usize)) {
                     made.1 = true;
                 }
             }
@@ -123,12 +140,12 @@ impl Reader {
     /// Calls that will get no result.
     pub(super) fn end(&mut self, sink: Sink<'_>) {
         let mut open: Vec<_> = self.calls.values().filter(|c| !c.answered).collect();
-        open.sort_by(|a, b| a.event.cmp(&b.event));
+        open.sort_by_key(|c| c.event);
         self.report.unanswered += open.len() as u64;
         self.report.orphans += self.early.len() as u64;
-        let last = self.responses.len().saturating_sub(1);
+        let last = number(self.responses.len().saturating_sub(1));
         for call in open.into_iter().filter(|c| self.aborted || c.response < last) {
-            let mut e = self.patch(&call.event, EventType::ToolCall);
+            let mut e = self.patch(&call.event.to_string(), EventType::ToolCall);
             e.status = Some(Status::Interrupted);
             sink(e);
         }
@@ -136,12 +153,12 @@ impl Reader {
 }
 
 /// The input of a call: JSON where it is a JSON string, else as it is.
-pub(super) fn input(p: &mut Payload<'_>) -> Value {
-    let parse = |v: Value| match v {
-        Value::String(s) => serde_json::from_str(&s).ok().filter(Value::is_object).unwrap_or(Value::String(s)),
-        other => other,
+fn input(p: &Payload<'_>) -> Value {
+    let parse = |raw: Raw<'_>| match raw.text() {
+        Some(s) => serde_json::from_str(&s).ok().filter(Value::is_object).unwrap_or(Value::String(s)),
+        None => raw.value(),
     };
-    p.arguments.take().map(parse).or_else(|| p.input.take()).or_else(|| p.action.take()).unwrap_or_default()
+    p.arguments.map(parse).or_else(|| p.input.or(p.action).map(Raw::value)).unwrap_or_default()
 }
 
 /// The thread that a `spawn_agent` began: its output is `{"agent_id": …, "nickname": …}`.

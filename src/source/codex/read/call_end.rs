@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::Reader;
-use super::call::Call;
+use super::call::{Call, key, number};
 use super::patch::{files_of, recorded_patch};
 use crate::event::{EventType, Origin, Status, time_from_ms};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::wire::Item;
 use crate::source::codex::{AGENT, tools};
+use crate::source::given::Given;
+use crate::source::raw::Raw;
 
 impl Reader {
     /// The end of a command, patch or MCP call: more about a call that is known, or a call that a program of code mode made.
@@ -32,9 +34,9 @@ impl Reader {
                 let child =
                     item.agent_thread_id.clone().or_else(|| item.receiver_thread_ids.as_ref()?.first().cloned());
                 if let (Some(id), Some(child)) = (&item.id, child)
-                    && let Some(call) = self.calls.get(id)
+                    && let Some(call) = self.calls.get(&key(id))
                 {
-                    let event = call.event.clone();
+                    let event = call.event.to_string();
                     // later calls that address the same thread did not begin it
                     let begun_by = self.running.entry(child.clone()).or_insert_with(|| event.clone());
                     if *begun_by != event {
@@ -52,7 +54,8 @@ impl Reader {
             _ => return,
         };
         let Some(own) = &item.id else { return };
-        let known = self.calls.get(own).map(|c| (c.event.clone(), c.told));
+        let changes = item.changes.map(Raw::value);
+        let known = self.calls.get(&key(own)).map(|c| (c.event.to_string(), c.told));
         let mut e = match &known {
             Some((event, _)) => self.patch(event, EventType::ToolCall),
             None => {
@@ -63,10 +66,10 @@ impl Reader {
                     _ => tool.to_owned(),
                 });
                 e.tool_input = Some(match &item.command {
-                    Some(c) => json!({"cmd": tools::command_line(c)}),
-                    None => item.arguments.clone().unwrap_or_else(|| files_of(item.changes.as_ref())),
+                    Some(c) => json!({"cmd": tools::command_line(&c.value())}),
+                    None => item.arguments.map(Raw::value).unwrap_or_else(|| files_of(changes.as_ref())),
                 });
-                e.tool_output = item.aggregated_output.and_then(|o| serde_json::from_str(o.get()).ok());
+                e.tool_output = item.aggregated_output.map(Raw::value);
                 e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(time);
                 e.cwd = item.cwd.as_deref().map(|c| c.strip_prefix("file://").unwrap_or(c).to_owned());
                 // a call without a record of its own was made by a program: by which one is sure only while one was open
@@ -78,22 +81,22 @@ impl Reader {
                     }
                     _ => {}
                 }
-                self.events.push((e.event_id.clone(), EventType::ToolCall));
+                self.events.push(Given::of(&e));
                 self.report.events += 1;
                 self.report.calls += 1;
-                let response = self.responses.len().saturating_sub(1);
-                let call = Call { event: e.event_id.clone(), answered: true, response, told: None };
-                self.calls.insert(own.clone(), call);
+                let response = number(self.responses.len().saturating_sub(1));
+                let event = id::compact(&e.event_id);
+                self.calls.insert(key(own), Call { event, answered: true, response, number: None, told: None });
                 e
             }
         };
         e.exit_code = item.exit_code;
-        e.duration_ms = item.duration.as_ref().and_then(duration_ms).filter(|ms| *ms > 0);
+        e.duration_ms = item.duration.map(Raw::value).as_ref().and_then(duration_ms).filter(|ms| *ms > 0);
         let failed = item.status.as_deref() == Some("failed")
             || item.exit_code.is_some_and(|c| c != 0)
             || item
                 .result
-                .as_ref()
+                .map(Raw::value)
                 .is_some_and(|r| r.get("Err").is_some() || r.pointer("/Ok/isError") == Some(&true.into()));
         e.status = Some(match item.status.as_deref() {
             Some("declined") => Status::Denied,
@@ -106,11 +109,11 @@ impl Reader {
             // an aborted call keeps its interruption, and an error of MCP is told by its text alone
             if self.aborted || told == Some(Status::Interrupted) || tool == "mcp" && item.status.is_none() && !failed {
                 e.status = None;
-            } else if let Some(call) = self.calls.get_mut(own) {
+            } else if let Some(call) = self.calls.get_mut(&key(own)) {
                 call.told = e.status;
             }
         }
-        if let Some(patch) = item.changes.as_ref().and_then(recorded_patch) {
+        if let Some(patch) = changes.as_ref().and_then(recorded_patch) {
             e.extra.insert("patch".to_owned(), patch);
         }
         sink(e);

@@ -9,6 +9,7 @@ use crate::source::Sink;
 use crate::source::codex::AGENT;
 use crate::source::codex::output::text_of;
 use crate::source::codex::wire::Payload;
+use crate::source::given::written;
 
 /// Where a prompt stands: what a rollback goes back to.
 pub(super) struct Mark {
@@ -27,7 +28,7 @@ impl Reader {
             r.sums_up = true;
         }
         let r = self.responses.len() - 1;
-        let text = p.content.take().map(text_of).unwrap_or_default();
+        let text = p.content.map(text_of).unwrap_or_default();
         self.say(EventType::Message, text, p, time, r, origin, sink);
     }
 
@@ -35,12 +36,12 @@ impl Reader {
         self.contexts += 1;
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
         let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
-        let text = p.message.and_then(|m| serde_json::from_str(m.get()).ok()).map(text_of).unwrap_or_default();
+        let text = p.message.map(text_of).unwrap_or_default();
         e.tool_input = Some(text.into());
         e.extra.insert("compaction".to_owned(), true.into());
         // it holds what the model wrote for it, else (to 0.144) stands for that itself
-        let summary = self.last().filter(|r| r.sums_up).and_then(|r| r.hub.clone());
-        e.parents = summary.map_or_else(|| self.inputs(None), |s| vec![s]);
+        let summary = self.last().filter(|r| r.sums_up).and_then(|r| r.hub);
+        e.parents = written(&summary.map_or_else(|| self.inputs(None), |s| vec![s]));
         e.usage = self.spent.take();
         self.fresh = true;
         self.pending.clear();
@@ -56,8 +57,8 @@ impl Reader {
         self.last = mark.last;
         self.pending.clear();
         self.fresh = true;
-        for (event, kind) in self.events.get(mark.given..).unwrap_or_default() {
-            let mut e = self.patch(event, kind.clone());
+        for given in self.events.get(mark.given..).unwrap_or_default() {
+            let mut e = self.later(*given);
             e.extra.insert("dead_branch".to_owned(), true.into());
             sink(e);
         }

@@ -1,6 +1,7 @@
 //! What enters the context from outside: prompts, texts of the client, messages of other agents.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::Reader;
 use super::compaction::Mark;
@@ -21,7 +22,7 @@ impl Reader {
         origin: &Origin,
         sink: Sink<'_>,
     ) {
-        let text = p.content.take().map(text_of).unwrap_or_default();
+        let text = p.content.map(text_of).unwrap_or_default();
         if self.boundary != Boundary::Contexts {
             self.fresh = true;
         }
@@ -65,14 +66,14 @@ impl Reader {
         self.marks.push(Mark { given: self.events.len(), last: self.last });
         let last = self.last().filter(|r| r.calls.is_empty());
         if self.pending.is_empty() {
-            e.parents = last.and_then(|r| r.hub.clone()).into_iter().collect();
+            e.parents = last.and_then(|r| r.hub).iter().map(Uuid::to_string).collect();
         }
         self.put_in(e, sequence, sink);
     }
 
     /// Gives a text that enters the context.
     pub(super) fn put_in(&mut self, e: Event, sequence: Option<u64>, sink: Sink<'_>) {
-        self.pending.push((e.event_id.clone(), sequence));
+        self.pending.push((id::compact(&e.event_id), sequence));
         self.first(e, sink);
     }
 
@@ -98,7 +99,7 @@ impl Reader {
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
         let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
         let from = p.author.as_deref().unwrap_or("another agent");
-        let text = p.content.take().map(text_of).unwrap_or_default();
+        let text = p.content.map(text_of).unwrap_or_default();
         e.tool_input = Some(format!("message from {from}: {text}").into());
         e.native_id = p.id.as_deref().map(str::to_owned);
         // what a sub-agent writes comes back from the call that began it

@@ -10,6 +10,7 @@ use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
 use crate::source::codex::wire::Payload;
+use crate::source::raw::Raw;
 
 impl Reader {
     pub(super) fn meta(&mut self, p: &Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
@@ -25,7 +26,8 @@ impl Reader {
             self.session = id.to_owned();
         }
         self.copy_until = p.subagent_history_start_ordinal;
-        let spawned = p.source.as_ref().and_then(|s| s.pointer("/subagent/thread_spawn/parent_thread_id"));
+        let source = p.source.map(Raw::value);
+        let spawned = source.as_ref().and_then(|s| s.pointer("/subagent/thread_spawn/parent_thread_id"));
         let parent = p.parent_thread_id.as_deref().or(spawned.and_then(Value::as_str));
         self.cwd = p.cwd.as_deref().map(str::to_owned);
         let h = &mut self.header;
@@ -46,7 +48,8 @@ impl Reader {
         put("originator", p.originator.as_deref());
         put("forked_from", p.forked_from_id.as_deref());
         put("nickname", p.agent_nickname.as_deref());
-        let git = |key: &str| p.git.as_ref().and_then(|g| g.get(key)).and_then(Value::as_str);
+        let git = p.git.map(Raw::value);
+        let git = |key: &str| git.as_ref().and_then(|g| g.get(key)).and_then(Value::as_str);
         put("git_branch", git("branch"));
         put("git_commit", git("commit_hash"));
         self.give_header(sink);

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use self::call::Call;
 use self::compaction::Mark;
@@ -27,6 +28,7 @@ use super::wire::{Item, Line, Payload, Tokens};
 use super::{AGENT, open};
 use crate::event::{Event, EventType, Origin, Usage, parse_time};
 use crate::id;
+use crate::source::given::Given;
 use crate::source::jsonl::{Lines, records};
 use crate::source::{Report, Sink, Transcript};
 
@@ -79,13 +81,14 @@ struct Reader {
     /// The last response in the context: not the last of all after a rollback.
     last: Option<usize>,
     /// All events given, in order.
-    events: Vec<(String, EventType)>,
+    events: Vec<Given>,
     marks: Vec<Mark>,
     /// Tokens told before what they were spent on (a response of 0.50, a compaction).
     spent: Option<Usage>,
     /// Prompts and injected texts since the last response began, with their place in the history.
-    pending: Vec<(String, Option<u64>)>,
-    calls: HashMap<String, Call>,
+    pending: Vec<(Uuid, Option<u64>)>,
+    /// By [`call::key`] of the id.
+    calls: HashMap<u64, Call>,
     early: BTreeSet<String>,
     /// Number of a running process, or cell → its call.
     running: HashMap<String, String>,
@@ -144,8 +147,7 @@ impl Reader {
 
     fn line(&mut self, mut wire: Line<'_>, origin: &Origin, sink: Sink<'_>) {
         // bodies are moved, not copied
-        let mut payload = wire.payload.take().unwrap_or_default();
-        let p = &mut *payload;
+        let p = &mut wire.payload.take().unwrap_or_default();
         let wire = &wire;
         let kind = wire.kind.as_deref().or(wire.record_type.as_deref()).unwrap_or("(no type)");
         let time = wire.timestamp.as_deref().and_then(parse_time);
@@ -223,15 +225,15 @@ impl Reader {
         let kind = kind.as_deref().unwrap_or("(no type)");
         match (kind, p.role.as_deref()) {
             ("message", Some("assistant")) => {
-                let text = p.content.take().map(text_of).unwrap_or_default();
+                let text = p.content.map(text_of).unwrap_or_default();
                 self.said(EventType::Message, text, p, time, sampled, origin, sink);
             }
             ("message", Some("user")) => self.user(p, time, sequence, origin, sink),
             ("message", _) => self.report.pass_over("instructions"),
             ("reasoning", _) => {
-                let mut text = p.summary.take().map(text_of).unwrap_or_default();
+                let mut text = p.summary.map(text_of).unwrap_or_default();
                 if text.trim().is_empty() {
-                    text = p.content.take().map(text_of).unwrap_or_default();
+                    text = p.content.map(text_of).unwrap_or_default();
                 }
                 if text.trim().is_empty() {
                     self.report.pass_over("encrypted reasoning");
@@ -251,9 +253,14 @@ impl Reader {
 
     /// Gives an event that is met for the first time.
     fn first(&mut self, e: Event, sink: Sink<'_>) {
-        self.events.push((e.event_id.clone(), e.event_type.clone()));
+        self.events.push(Given::of(&e));
         self.report.events += 1;
         sink(e);
+    }
+
+    /// What became known of an event that has been given.
+    fn later(&self, given: Given) -> Event {
+        self.patch(&given.event.to_string(), given.event_type())
     }
 
     fn patch(&self, event_id: &str, kind: EventType) -> Event {
@@ -312,10 +319,10 @@ impl Reader {
                 let item = Item {
                     id: p.call_id.as_deref().map(str::to_owned),
                     exit_code: p.exit_code,
-                    duration: p.duration.take(),
-                    changes: p.changes.take(),
-                    result: p.result.take(),
-                    command: p.command.take(),
+                    duration: p.duration,
+                    changes: p.changes,
+                    result: p.result,
+                    command: p.command,
                     aggregated_output: p.aggregated_output,
                     status: p.success.map(|s| if s { "completed" } else { "failed" }.to_owned()),
                     kind: Some(kind.to_owned()),

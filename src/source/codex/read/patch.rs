@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::patch::parse_unified;
+use crate::patch::{parse_unified, recorded_hunk};
 
 /// The names of changed files, as input of a call that has none of its own.
 pub(super) fn files_of(changes: Option<&Value>) -> Value {
@@ -26,7 +26,7 @@ pub(super) fn recorded_patch(changes: &Value) -> Option<Value> {
         let hunks: Vec<Value> = match (body.get("unified_diff").and_then(Value::as_str), kind.as_str()) {
             (Some(diff), _) => parse_unified(diff)
                 .into_iter()
-                .map(|h| json!({"line": h.line, "before": h.before, "after": h.after}))
+                .map(|h| recorded_hunk(h.line.map(Value::from), h.before, h.after))
                 .collect(),
             (None, "add") => vec![json!({"before": "", "after": body.get("content")})],
             (None, _) => vec![json!({"before": body.get("content"), "after": ""})],

@@ -3,30 +3,36 @@
 use chrono::{DateTime, Utc};
 
 use super::Reader;
+use uuid::Uuid;
+
 use crate::event::{Event, EventType, Origin, Status};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
 use crate::source::codex::wire::Payload;
+use crate::source::given::{Given, written};
 
 /// One response of the model.
 #[derive(Default)]
 pub(super) struct Response {
-    /// Its id in events.
-    pub(super) name: String,
     /// What was new in its context.
-    inputs: Vec<String>,
+    inputs: Box<[Uuid]>,
     /// Its first message or thought.
-    pub(super) hub: Option<String>,
+    pub(super) hub: Option<Uuid>,
     /// Events of its calls, and whether the output came back.
-    pub(super) calls: Vec<(String, bool)>,
+    pub(super) calls: Vec<(Uuid, bool)>,
     /// It sums up what a compaction drops (0.169).
     pub(super) sums_up: bool,
     /// Its first event, which carries the usage.
-    pub(super) first: Option<(String, EventType)>,
+    pub(super) first: Option<Given>,
     pub(super) counted: bool,
     /// Events so far without an id of their own.
-    unnamed: usize,
+    unnamed: u32,
+}
+
+/// The id in events of the response of that number.
+pub(super) fn name_of(response: usize) -> String {
+    format!("response-{}", response + 1)
 }
 
 /// How the end of a response is told.
@@ -59,14 +65,13 @@ impl Reader {
         self.responses.len() - 1
     }
 
-    pub(super) fn begin(&mut self, inputs: Vec<String>) {
+    pub(super) fn begin(&mut self, inputs: Vec<Uuid>) {
         // in 0.50 the tokens of a response stand before its items, everywhere else a compaction took these
         if self.boundary != Boundary::Contexts {
             self.spent = None;
         }
-        let name = format!("response-{}", self.responses.len() + 1);
         self.last = Some(self.responses.len());
-        self.responses.push(Response { name, inputs, ..Response::default() });
+        self.responses.push(Response { inputs: inputs.into(), ..Response::default() });
     }
 
     /// The last response in the context.
@@ -75,9 +80,9 @@ impl Reader {
     }
 
     /// What is new since the last response, for a request that held the history up to `through`.
-    pub(super) fn inputs(&mut self, through: Option<u64>) -> Vec<String> {
+    pub(super) fn inputs(&mut self, through: Option<u64>) -> Vec<Uuid> {
         let results = self.last().into_iter().flat_map(|r| &r.calls).filter(|(_, answered)| *answered);
-        let mut inputs: Vec<String> = results.map(|(event, _)| event.clone()).collect();
+        let mut inputs: Vec<Uuid> = results.map(|(event, _)| *event).collect();
         // what came into the history after the request was sent belongs to a later one
         let (seen, later) = std::mem::take(&mut self.pending)
             .into_iter()
@@ -85,30 +90,31 @@ impl Reader {
         self.pending = later;
         inputs.extend(seen.into_iter().map(|(event, _)| event));
         if inputs.is_empty() {
-            inputs.extend(self.last().and_then(|r| r.hub.clone()));
+            inputs.extend(self.last().and_then(|r| r.hub));
         }
         inputs
     }
 
     /// Gives an event of a response with its parents.
     pub(super) fn give(&mut self, mut e: Event, r: usize, sink: Sink<'_>) {
+        let given = Given::of(&e);
         let response = &mut self.responses[r];
         let mut parents = match &response.hub {
-            Some(hub) => vec![hub.clone()],
-            None => response.inputs.clone(),
+            Some(hub) => vec![hub.to_string()],
+            None => written(&response.inputs),
         };
         let more: Vec<_> = e.parents.drain(..).filter(|p| !parents.contains(p)).collect();
         parents.extend(more);
         e.parents = parents;
-        e.turn_id = Some(response.name.clone());
+        e.turn_id = Some(name_of(r));
         if e.is_call() {
             let answered = e.status != Some(Status::Running);
-            response.calls.push((e.event_id.clone(), answered));
+            response.calls.push((given.event, answered));
         } else if response.hub.is_none() && response.calls.is_empty() {
-            response.hub = Some(e.event_id.clone());
+            response.hub = Some(given.event);
         }
         if response.first.is_none() {
-            response.first = Some((e.event_id.clone(), e.event_type.clone()));
+            response.first = Some(given);
             e.usage = self.spent.take();
             response.counted = e.usage.is_some();
         }
@@ -144,7 +150,7 @@ impl Reader {
     ) {
         let response = &mut self.responses[r];
         response.unnamed += 1;
-        let own = p.id.as_deref().map_or_else(|| format!("{}:{}", response.name, response.unnamed), str::to_owned);
+        let own = p.id.as_deref().map_or_else(|| format!("{}:{}", name_of(r), response.unnamed), str::to_owned);
         let event_id = id::event_id(AGENT, &self.session, &format!("{}:{own}", kind.as_str()));
         let mut e = self.event(kind, event_id, time, origin);
         e.tool_input = Some(text.into());

@@ -22,8 +22,8 @@ impl Reader {
     pub(super) fn usage(&mut self, u: Usage, sink: Sink<'_>) {
         let Some(r) = self.responses.last_mut() else { return };
         r.counted = true;
-        let Some((event, kind)) = r.first.clone() else { return };
-        let mut e = self.patch(&event, kind);
+        let Some(first) = r.first else { return };
+        let mut e = self.later(first);
         e.usage = Some(u);
         sink(e);
     }

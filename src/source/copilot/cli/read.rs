@@ -414,7 +414,7 @@ fn parse<T: DeserializeOwned + Default>(data: Option<&RawValue>) -> Result<T, St
         return Ok(value);
     }
     let mut scratch = String::new();
-    Ok(records::<T>(data.get().as_bytes(), &mut scratch)?.into_iter().next().unwrap_or_default())
+    Ok(records::<T>(data.get().as_bytes(), &mut scratch)?.next().unwrap_or_default())
 }
 
 /// The session that the sentence of a fork names (no field does): the id in brackets that is not its own.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::action::{Action, Change, FileEdit, Hunk};
 use crate::event::Event;
-use crate::patch::parse_apply_patch;
+use crate::patch::{parse_apply_patch, recorded};
 
 /// The extension's tools: the name under which VS Code knows them, and the one that the model knows.
 const NAMES: [(&str, &str); 36] = [
@@ -75,7 +75,11 @@ pub(in crate::source::copilot) fn action(event: &Event) -> Option<Action> {
     let name = event.tool_name.as_deref().unwrap_or("");
     if edits_files(name) {
         let files = edits(name, input);
-        return Some(Action::Edit(if files.is_empty() { recorded(event) } else { numbered(files, event) }));
+        return Some(Action::Edit(if files.is_empty() {
+            recorded(event.extra.get("patch"))
+        } else {
+            numbered(files, event)
+        }));
     }
     Some(match name {
         "read_file" => match file() {
@@ -242,28 +246,9 @@ fn memory(input: &Value, command: Option<&str>) -> Action {
     }
 }
 
-/// The changes that VS Code recorded, where the call's input is not told.
-fn recorded(event: &Event) -> Vec<FileEdit> {
-    let files = event.extra.get("patch").and_then(Value::as_array).into_iter().flatten();
-    let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-    files
-        .map(|f| {
-            let hunks = f.get("hunks").and_then(Value::as_array).into_iter().flatten();
-            let hunks = hunks.map(|h| Hunk {
-                line: h.get("line").and_then(Value::as_u64),
-                before: text(h, "before"),
-                after: text(h, "after"),
-            });
-            let change =
-                if f.get("change").and_then(Value::as_str) == Some("add") { Change::Write } else { Change::Edit };
-            FileEdit { path: text(f, "path"), change, hunks: hunks.collect(), ..FileEdit::default() }
-        })
-        .collect()
-}
-
 /// Puts the recorded line numbers to the places that a call says.
 fn numbered(mut files: Vec<FileEdit>, event: &Event) -> Vec<FileEdit> {
-    for known in recorded(event) {
+    for known in recorded(event.extra.get("patch")) {
         let Some(file) = files.iter_mut().find(|f| f.path == known.path) else { continue };
         if file.hunks.len() == known.hunks.len() {
             for (hunk, k) in file.hunks.iter_mut().zip(known.hunks) {

@@ -60,7 +60,7 @@ pub(super) fn timing(reader: impl BufRead, timing: &mut Timing) -> std::io::Resu
     let mut scratch = String::new();
     while let Some(line) = lines.next()? {
         let Some(bytes) = line.bytes else { continue };
-        for record in records::<Value>(bytes, &mut scratch).unwrap_or_default() {
+        for record in records::<Value>(bytes, &mut scratch).into_iter().flatten() {
             let data = record.get("data").unwrap_or(&Value::Null);
             let at = text(&record, "timestamp").and_then(parse_time).map(|t| t.timestamp_millis());
             let call = text(data, "toolCallId").map(plain_id);
@@ -121,7 +121,7 @@ pub(super) fn read(
             continue;
         };
         match records::<Value>(bytes, &mut scratch) {
-            Ok(all) => all.iter().for_each(|r| t.record(r, sink)),
+            Ok(all) => all.for_each(|r| t.record(&r, sink)),
             Err(reason) => t.report.bad(file, t.line, reason),
         }
     }
