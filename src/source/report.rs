@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::event::{Event, Status};
+
 /// Bad records that are kept one by one; beyond that they are only counted.
 const KEPT: usize = 20;
 
@@ -47,6 +49,15 @@ impl Report {
         self.bad_count += 1;
         if self.bad.len() < KEPT {
             self.bad.push(Bad { file: file.to_owned(), line, reason: reason.into() });
+        }
+    }
+
+    /// Counts an event that is given for the first time.
+    pub fn count(&mut self, e: &Event) {
+        self.events += 1;
+        if e.is_call() {
+            self.calls += 1;
+            self.unanswered += u64::from(e.status == Some(Status::Running));
         }
     }
 

@@ -12,34 +12,20 @@ use causetrace::source::{Env, Report, Source, Transcript};
 use expect_test::expect_file;
 use serde_json::Value;
 
-const CHAT: &str = ".aider.chat.history.md";
+use crate::scenario::{self, package};
 
-fn package() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+const CHAT: &str = ".aider.chat.history.md";
 
 fn fixture(case: &str) -> PathBuf {
     package().join("fixtures/aider").join(case)
 }
 
 fn claim(path: &Path) -> Vec<Transcript> {
-    let head = if path.is_dir() { Vec::new() } else { fs::read(path).unwrap().into_iter().take(64 * 1024).collect() };
-    Aider.claim(path, &head)
+    scenario::claim(&Aider, path)
 }
 
 fn read(transcript: &Transcript) -> (Vec<Event>, Report) {
-    let mut events: Vec<Event> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
-    let report = Aider
-        .read(transcript, &mut |e| match known.get(&e.event_id) {
-            Some(i) => events[*i].fold(e),
-            None => {
-                known.insert(e.event_id.clone(), events.len());
-                events.push(e);
-            }
-        })
-        .unwrap();
-    (events, report)
+    scenario::read(&Aider, transcript)
 }
 
 fn read_path(path: &Path) -> (Vec<Event>, Report) {

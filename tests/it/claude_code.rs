@@ -7,11 +7,10 @@ use causetrace::action::Action;
 use causetrace::event::{Event, EventType, Status};
 use causetrace::source::claude_code::ClaudeCode;
 use causetrace::source::{Report, Source as _};
-use expect_test::expect_file;
 use serde_json::Value;
 
 use crate::scenario::{
-    check_parents, check_turns, children, claim, each, files, outline, package, read, responses, script, shared,
+    check_goldens, check_parents, check_turns, children, claim, each, files, package, read, responses, script, shared,
 };
 
 /// The sessions of a folder, oldest first.
@@ -118,14 +117,9 @@ fn fixture(case: &str) -> std::path::PathBuf {
     package().join("fixtures/claude-code").join(case)
 }
 
-/// Every case has a golden beside it: what the reader makes of it, each edge by number.
 #[test]
 fn fixtures_have_their_goldens() {
-    let cases: Vec<_> = children(&fixture("")).into_iter().filter(|c| !c.join("hooks.jsonl").exists()).collect();
-    for case in &cases {
-        expect_file![case.join("events.txt")].assert_eq(&outline(&sessions(case)));
-    }
-    assert!(cases.len() >= 12, "only {}", cases.len());
+    check_goldens(&fixture(""), 12, sessions);
 }
 
 /// The events of a fixture's only session, and what reading it came across.

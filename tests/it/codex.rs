@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use causetrace::event::{Event, EventType};
 use causetrace::source::codex::Codex;
 use causetrace::source::{Env, Report, Source as _};
-use expect_test::expect_file;
 use serde_json::{Value, json};
 
 use crate::scenario::{
-    check_parents, check_turns, children, claim, each, files, outline, package, read, responses, script, shared,
+    check_goldens, check_parents, check_turns, children, claim, each, files, package, read, responses, script, shared,
 };
 
 /// The sessions of a folder, oldest first.
@@ -101,14 +100,9 @@ fn fixture(case: &str) -> PathBuf {
     package().join("fixtures/codex").join(case)
 }
 
-/// Every case has a golden beside it: what the reader makes of it, each edge by number.
 #[test]
 fn fixtures_have_their_goldens() {
-    let cases: Vec<_> = children(&fixture("")).into_iter().filter(|c| !c.join("hooks.jsonl").exists()).collect();
-    for case in &cases {
-        expect_file![case.join("events.txt")].assert_eq(&outline(&sessions(case)));
-    }
-    assert!(cases.len() >= 12, "only {}", cases.len());
+    check_goldens(&fixture(""), 12, sessions);
 }
 
 #[test]

@@ -12,27 +12,14 @@ use causetrace::source::{Env, Report, Source, Transcript};
 use expect_test::expect_file;
 use serde_json::{Value, json};
 
-fn package() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::scenario::{self, package};
 
 fn claim(path: &Path) -> Vec<Transcript> {
-    let head: Vec<u8> =
-        if path.is_dir() { Vec::new() } else { fs::read(path).unwrap().into_iter().take(64 * 1024).collect() };
-    Continue.claim(path, &head)
-}
-
-fn fold(events: &mut Vec<Event>, e: Event) {
-    match events.iter_mut().find(|known| known.event_id == e.event_id) {
-        Some(known) => known.fold(e),
-        None => events.push(e),
-    }
+    scenario::claim(&Continue, path)
 }
 
 fn read(transcript: &Transcript) -> (Vec<Event>, Report) {
-    let mut events: Vec<Event> = Vec::new();
-    let report = Continue.read(transcript, &mut |e| fold(&mut events, e)).unwrap();
-    (events, report)
+    scenario::read(&Continue, transcript)
 }
 
 /// The sessions of a folder.

@@ -11,28 +11,14 @@ use causetrace::source::{Env, Report, Source, Transcript};
 use expect_test::expect_file;
 use serde_json::Value;
 
-fn package() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::scenario::{self, package};
 
 fn claim(path: &Path) -> Vec<Transcript> {
-    let head: Vec<u8> = fs::read(path).unwrap().into_iter().take(64 * 1024).collect();
-    Copilot.claim(path, &head)
+    scenario::claim(&Copilot, path)
 }
 
 fn read(transcript: &Transcript) -> (Vec<Event>, Report) {
-    let mut events: Vec<Event> = Vec::new();
-    let mut at: HashMap<String, usize> = HashMap::new();
-    let report = Copilot
-        .read(transcript, &mut |e| match at.get(&e.event_id) {
-            Some(i) => events[*i].fold(e),
-            None => {
-                at.insert(e.event_id.clone(), events.len());
-                events.push(e);
-            }
-        })
-        .unwrap();
-    (events, report)
+    scenario::read(&Copilot, transcript)
 }
 
 /// What every file must hold to.

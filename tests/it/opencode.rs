@@ -87,6 +87,24 @@ fn parts_that_all_lie_in_one_folder() {
     assert!(one[0].1 > 10);
     assert_eq!(one, other);
 
+    // a part that comes later is seen, though the session's own files stay as they are
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    fs::File::open(to.join("part")).unwrap().set_modified(past).unwrap();
+    let before = claim(&to);
+    assert_eq!(claim(&to), before);
+    let events = read(&before[0]).0;
+    let said = events.iter().rfind(|e| e.event_type == EventType::Message).unwrap();
+    let part =
+        fs::read_to_string(to.join("part").join(format!("{}.json", said.native_id.as_deref().unwrap()))).unwrap();
+    let part: Value = serde_json::from_str(&part).unwrap();
+    let more = serde_json::json!({"id": "prt_later", "messageID": part["messageID"], "sessionID": part["sessionID"],
+        "type": "text", "text": "later"});
+    fs::write(to.join("part/prt_later.json"), more.to_string()).unwrap();
+    let after = claim(&to);
+    assert_ne!(after[0].fingerprint, before[0].fingerprint);
+    assert!(read(&after[0]).0.iter().any(|e| e.tool_input == Some("later".into())));
+    fs::remove_file(to.join("part/prt_later.json")).unwrap();
+
     // a damaged part is named once, not with every message
     fs::write(to.join("part/prt_x.json"), "{").unwrap();
     assert!(strip(apart(&to)).iter().all(|(_, _, bad)| *bad == 1));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use causetrace::action::{Action, FileEdit};
 use causetrace::event::{Event, EventType, Status};
 use causetrace::source::{Report, Source, Transcript};
+use expect_test::expect_file;
 use serde_json::Value;
 
 pub fn package() -> PathBuf {
@@ -64,6 +65,15 @@ pub fn read(source: &dyn Source, transcript: &Transcript) -> (Vec<Event>, Report
         })
         .unwrap();
     (events, report)
+}
+
+/// Checks an agent's fixtures: every case has a golden beside it, which is what the reader makes of it, each edge by number.
+pub fn check_goldens(fixtures: &Path, least: usize, sessions: impl Fn(&Path) -> Vec<Vec<Event>>) {
+    let cases: Vec<_> = children(fixtures).into_iter().filter(|c| !c.join("hooks.jsonl").exists()).collect();
+    for case in &cases {
+        expect_file![case.join("events.txt")].assert_eq(&outline(&sessions(case)));
+    }
+    assert!(cases.len() >= least, "only {}", cases.len());
 }
 
 /// Events as lines of a golden: number, kind, what, how it ended, parents by number.

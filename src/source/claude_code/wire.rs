@@ -12,7 +12,7 @@ use crate::source::raw::Raw;
 pub(super) use crate::text::Text;
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
@@ -63,11 +63,8 @@ pub(super) struct Line<'a> {
     #[serde(borrow)]
     pub message: Option<Message<'a>>,
     #[serde(borrow)]
-    pub attachment: Option<Attachment<'a>>,
-    pub tool_use_result: Option<ToolUseResult>,
-    /// Text of `system` lines and of `queue-operation`.
-    #[serde(borrow)]
-    pub content: Option<Content<'a>>,
+    pub attachment: Option<Box<Attachment<'a>>>,
+    pub tool_use_result: Option<Box<ToolUseResult>>,
     #[serde(borrow)]
     pub summary: Option<Text<'a>>,
     #[serde(borrow)]
@@ -75,25 +72,24 @@ pub(super) struct Line<'a> {
     #[serde(borrow)]
     pub custom_title: Option<Text<'a>>,
     #[serde(borrow)]
-    pub compact_metadata: Option<CompactMetadata<'a>>,
+    pub compact_metadata: Option<Box<CompactMetadata<'a>>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Named<'a> {
     #[serde(borrow)]
     pub kind: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Forked<'a> {
     #[serde(borrow)]
     pub session_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CompactMetadata<'a> {
     #[serde(borrow)]
     pub trigger: Option<Text<'a>>,
@@ -104,7 +100,7 @@ pub(super) struct CompactMetadata<'a> {
 
 /// The lines that a compaction keeps word by word.
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Segment<'a> {
     /// The last of them.
     #[serde(borrow)]
@@ -112,7 +108,6 @@ pub(super) struct Segment<'a> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub id: Option<Text<'a>>,
@@ -120,11 +115,10 @@ pub(super) struct Message<'a> {
     pub model: Option<Text<'a>>,
     #[serde(borrow)]
     pub content: Option<Content<'a>>,
-    pub usage: Option<Usage>,
+    pub usage: Option<Box<Usage>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Usage {
     pub input_tokens: Option<u64>,
     pub output_tokens: Option<u64>,
@@ -134,13 +128,11 @@ pub(super) struct Usage {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct OutputDetails {
     pub thinking_tokens: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Attachment<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
@@ -171,7 +163,6 @@ pub(super) enum Content<'a> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Block<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,

@@ -1,5 +1,6 @@
 //! Lines of a Codex rollout, clients 2025 to 0.169. One struct holds the union of the fields of all payload types: which
-//! stand there is decided line by line, never by version.
+//! stand there is decided line by line, never by version. Lines are short (half have less than 500 bytes), so the struct is
+//! kept small: what few lines have is boxed or left as it stands.
 
 use serde::Deserialize;
 
@@ -7,7 +8,6 @@ use crate::source::raw::Raw;
 use crate::text::Text;
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Line<'a> {
     #[serde(borrow)]
     pub timestamp: Option<Text<'a>>,
@@ -15,7 +15,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub payload: Option<Payload<'a>>,
+    pub payload: Option<Box<Payload<'a>>>,
     pub metadata: Option<Metadata>,
     /// Of lines of 2025 without a wrapper.
     #[serde(borrow)]
@@ -24,7 +24,6 @@ pub(super) struct Line<'a> {
 
 /// Metadata of items (0.155 and later).
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Metadata {
     /// Number of the item in the thread's history.
     pub history_sequence: Option<u64>,
@@ -35,7 +34,6 @@ pub(super) struct Metadata {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Payload<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
@@ -72,8 +70,6 @@ pub(super) struct Payload<'a> {
     pub thread_name: Option<Text<'a>>,
     #[serde(borrow)]
     pub model: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub reason: Option<Text<'a>>,
     pub num_turns: Option<u64>,
     pub turn_attribution: Option<Attribution>,
     // items
@@ -101,8 +97,8 @@ pub(super) struct Payload<'a> {
     /// Of `user_message`, `agent_message`, `compacted`; only the last needs it.
     #[serde(borrow)]
     pub message: Option<Raw<'a>>,
-    pub info: Option<Info>,
-    pub usage: Option<Tokens>,
+    pub info: Option<Box<Info>>,
+    pub usage: Option<Box<Tokens>>,
     #[serde(borrow)]
     pub item: Option<Box<Item<'a>>>,
     pub exit_code: Option<i64>,
@@ -125,20 +121,17 @@ pub(super) struct Payload<'a> {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Attribution {
     pub turn_id: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Info {
     pub total_token_usage: Option<Tokens>,
     pub last_token_usage: Option<Tokens>,
 }
 
 #[derive(Deserialize, Default, PartialEq, Eq, Clone, Copy)]
-#[serde(default)]
 pub(super) struct Tokens {
     pub input_tokens: Option<u64>,
     pub cached_input_tokens: Option<u64>,
@@ -150,7 +143,6 @@ pub(super) struct Tokens {
 
 /// `item_completed.item` (0.151 and later).
 #[derive(Deserialize, Default)]
-#[serde(default)]
 pub(super) struct Item<'a> {
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -175,4 +167,15 @@ pub(super) struct Item<'a> {
     pub agent_thread_id: Option<String>,
     pub agent_path: Option<String>,
     pub receiver_thread_ids: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Payload;
+
+    #[test]
+    fn a_payload_stays_small() {
+        // what an allocator keeps at hand for the next line
+        assert!(size_of::<Payload<'_>>() <= 1024, "{}", size_of::<Payload<'_>>());
+    }
 }

@@ -8,6 +8,8 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -20,11 +22,14 @@ use crate::plain;
 use crate::source::Transcript;
 use crate::source::jsonl::document;
 
+/// How coarse the clocks of file systems are.
+const TICK: Duration = Duration::from_secs(2);
+
 /// One session of a storage folder.
 pub(super) struct Storage {
     folder: PathBuf,
     file: PathBuf,
-    flat: OnceCell<Flat>,
+    flat: OnceCell<Arc<Flat>>,
 }
 
 /// The parts of the published layout that has them all in one folder: only reading a file tells whose part it is.
@@ -37,7 +42,29 @@ struct Flat {
 }
 
 impl Flat {
-    fn of(folder: &Path) -> Self {
+    /// The parts in a folder. Whose part a file is never changes: the folder is read again only when files came or went, not for
+    /// each session.
+    fn of(folder: &Path) -> Arc<Self> {
+        static LAST: Mutex<Option<(PathBuf, SystemTime, Arc<Flat>)>> = Mutex::new(None);
+        let changed = fs::metadata(folder).and_then(|m| m.modified()).ok();
+        // held while the folder is read: other sessions of it wait for the same
+        let Ok(mut last) = LAST.lock() else { return Arc::new(Self::read(folder)) };
+        if let Some((of, at, flat)) = &*last
+            && of == folder
+            && Some(*at) == changed
+        {
+            return Arc::clone(flat);
+        }
+        let flat = Arc::new(Self::read(folder));
+        // what comes within the same tick of the clock would be missed, and a damaged file may be half written
+        let settled = |at: &SystemTime| at.elapsed().is_ok_and(|ago| ago > TICK) && flat.problems.is_empty();
+        if let Some(at) = changed.filter(settled) {
+            *last = Some((folder.to_owned(), at, Arc::clone(&flat)));
+        }
+        flat
+    }
+
+    fn read(folder: &Path) -> Self {
         #[derive(Deserialize)]
         struct Owner {
             #[serde(rename = "messageID")]
@@ -105,17 +132,19 @@ impl Storage {
         (messages, problems)
     }
 
+    /// The files of the parts of a message, wherever they lie.
+    fn part_files(&self, message: &str) -> Vec<PathBuf> {
+        let files = self.files_of("part", message);
+        if files.is_empty() { self.flat().files.get(message).cloned().unwrap_or_default() } else { files }
+    }
+
     fn flat(&self) -> &Flat {
         self.flat.get_or_init(|| Flat::of(&self.folder.join("part")))
     }
 
     fn parts(&self, message: &str, problems: &mut Vec<String>) -> Vec<Part> {
-        let mut files = self.files_of("part", message);
-        if files.is_empty() {
-            files = self.flat().files.get(message).cloned().unwrap_or_default();
-        }
         let mut parts = Vec::new();
-        for file in files {
+        for file in self.part_files(message) {
             match parse::<Part>(&file) {
                 Ok(part) => parts.push(part),
                 Err(e) => problems.push(e),
@@ -137,7 +166,7 @@ impl Storage {
         newest.sort_unstable();
         let last = newest.last().map_or(0, |((time, _), _)| *time);
         let recent = newest.iter().rev().take(3).filter_map(|(_, f)| f.file_stem()?.to_str());
-        let parts: Vec<_> = recent.flat_map(|id| self.files_of("part", id)).filter_map(|p| stamp(&p)).collect();
+        let parts: Vec<_> = recent.flat_map(|id| self.part_files(id)).filter_map(|p| stamp(&p)).collect();
         let (time, size) = stamp(&self.file).unwrap_or_default();
         let changed = parts.iter().map(|(t, _)| *t).max().unwrap_or(0);
         format!("{size}:{time}:{count}:{last}:{}:{changed}", parts.len())

@@ -113,13 +113,7 @@ impl<'a> Reader<'a> {
         if let Some(from) = self.copied_from(&e) {
             e.extra.insert("copied_from".to_owned(), from.into());
         }
-        self.report.events += 1;
-        if e.is_call() {
-            self.report.calls += 1;
-            if e.status == Some(Status::Running) {
-                self.report.unanswered += 1;
-            }
-        }
+        self.report.count(&e);
         sink(e);
     }
 

@@ -31,7 +31,10 @@ pub(super) struct Rows<'a> {
 /// A text column, whatever it is stored as.
 pub(super) fn text(row: &Row<'_>, i: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(i)? {
-        ValueRef::Text(b) | ValueRef::Blob(b) => Some(String::from_utf8_lossy(b).into_owned()),
+        ValueRef::Text(b) | ValueRef::Blob(b) => Some(match str::from_utf8(b) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(b).into_owned(),
+        }),
         ValueRef::Integer(n) => Some(n.to_string()),
         ValueRef::Real(_) | ValueRef::Null => None,
     })
@@ -219,13 +222,6 @@ impl Rows<'_> {
         }
         Ok(())
     }
-
-    fn parts(&self, message: &str) -> anyhow::Result<Vec<(String, String)>> {
-        let mut statement =
-            self.connection.prepare("select id, data from part where message_id = ?1 order by time_created, id")?;
-        let rows = statement.query_map([message], |r| Ok((r.get(0)?, text(r, 1)?.unwrap_or_default())))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
 }
 
 /// Parses the bodies of a message and its parts; their ids are columns.
@@ -253,17 +249,20 @@ impl Records for Rows<'_> {
     fn each(&self, take: &mut dyn FnMut(Record)) -> anyhow::Result<()> {
         // short queries, one message in memory at a time: a long read would hold up the client's checkpoints
         let (order, mut removed) = self.order()?;
+        let mut one = self.connection.prepare("select data from message where id = ?1")?;
+        let mut parts =
+            self.connection.prepare("select id, data from part where message_id = ?1 order by time_created, id")?;
         for (_, id) in order {
             if let Some(gone) = removed.remove(&id) {
                 take(record(id, &gone.body, gone.parts, true));
                 continue;
             }
-            let mut one = self.connection.prepare("select data from message where id = ?1")?;
             let body: Option<String> = one.query_row([&id], |r| text(r, 0)).optional()?.flatten();
             // none: removed since the order was asked for
             if let Some(body) = body {
-                let parts = self.parts(&id)?;
-                take(record(id, &body, parts, false));
+                let bodies = parts.query_map([&id], |r| Ok((r.get(0)?, text(r, 1)?.unwrap_or_default())))?;
+                let bodies = bodies.collect::<Result<_, _>>()?;
+                take(record(id, &body, bodies, false));
             }
         }
         Ok(())

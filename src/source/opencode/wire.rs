@@ -1,9 +1,11 @@
 //! The JSON of messages and parts, the same in the `data` columns, in the files of versions before 1.2 and in exports.
 
 use std::collections::HashMap;
+use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 /// A session: `info` of an export, or a file below `storage/session`.
 #[derive(Debug, Default, Deserialize)]
@@ -98,8 +100,80 @@ pub(super) struct State {
     pub(super) input: Option<Value>,
     pub(super) output: Option<Value>,
     pub(super) error: Option<Value>,
+    #[serde(deserialize_with = "used_metadata")]
     pub(super) metadata: Value,
     pub(super) time: Time,
+}
+
+/// What is used of the metadata of a call. The rest is passed over: copies of the output, whole files before and after an edit.
+const USED: &[&str] = &["exit", "files", "filediff", "diff", "sessionId", "sessionID"];
+
+/// What is used of `filediff`.
+const USED_OF_FILE: &[&str] = &["patch", "file"];
+
+fn used_metadata<'de, D: Deserializer<'de>>(d: D) -> Result<Value, D::Error> {
+    Used(USED).deserialize(d)
+}
+
+/// The keys of an object that are kept; anything but an object is nothing.
+struct Used(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Used {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Value, D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Used {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut kept = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !self.0.contains(&key.as_str()) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = if key == "filediff" { map.next_value_seed(Used(USED_OF_FILE))? } else { map.next_value()? };
+            kept.insert(key, value);
+        }
+        Ok(Value::Object(kept))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Null)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
 }
 
 /// One message with its parts, in order.

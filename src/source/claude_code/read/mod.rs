@@ -98,7 +98,7 @@ struct Place<'a> {
     parent: Option<&'a str>,
     time: Option<DateTime<Utc>>,
     agent: Option<String>,
-    origin: Origin,
+    origin: &'a Origin,
     /// The session from which a fork copied the line.
     copied: Option<&'a str>,
 }
@@ -132,6 +132,7 @@ impl Reader {
         // sidechains of old clients: which agent a line belongs to follows from its parent
         let mut sidechains: HashMap<u64, String> = HashMap::new();
         let mut scratch = String::new();
+        let mut origin = Origin { file: Some(name.clone()), ..Origin::default() };
         self.files += 1;
         while let Some(line) = lines.next().with_context(|| format!("cannot read {name}"))? {
             self.report.records += 1;
@@ -139,11 +140,11 @@ impl Reader {
                 self.report.bad(&name, line.number, "the line is longer than 256 MiB");
                 continue;
             };
+            origin.line = Some(line.number);
             match records::<Line<'_>>(bytes, &mut scratch) {
                 Ok(found) => {
                     for wire in found {
-                        let origin = Origin { file: Some(name.clone()), line: Some(line.number), hook: None };
-                        self.line(wire, origin, agent.as_deref(), &mut chain, &mut sidechains, sink);
+                        self.line(wire, &origin, agent.as_deref(), &mut chain, &mut sidechains, sink);
                     }
                 }
                 Err(reason) => self.report.bad(&name, line.number, reason),
@@ -162,7 +163,7 @@ impl Reader {
     fn line(
         &mut self,
         mut wire: Line<'_>,
-        origin: Origin,
+        origin: &Origin,
         file_agent: Option<&str>,
         chain: &mut Chain,
         sidechains: &mut HashMap<u64, String>,
@@ -178,7 +179,7 @@ impl Reader {
         }
         let agent = file_agent.map(str::to_owned).or_else(|| sidechain(wire, sidechains));
         if agent.is_none() {
-            self.see_header(wire, &origin, sink);
+            self.see_header(wire, origin, sink);
         }
         let Some(uuid) = wire.uuid.as_deref() else {
             match kind {
@@ -207,7 +208,7 @@ impl Reader {
             "user" => self.user(wire, content, &place, chain, sink),
             "assistant" => self.assistant(wire, content, &place, chain, sink),
             "attachment" => match attachment {
-                Some(a) => self.attachment(a, &place, chain, sink),
+                Some(a) => self.attachment(*a, &place, chain, sink),
                 None => self.report.unknown("attachment without content"),
             },
             "system" => self.system(wire, &place, chain, sink),

@@ -37,6 +37,7 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
     let reader = open(&transcript.path)?;
     let mut lines = Lines::new(reader);
     let mut state = Reader::new(transcript.session_id.clone());
+    let mut origin = Origin { file: Some(name.clone()), ..Origin::default() };
     let (mut scratch, mut scratch2) = (String::new(), String::new());
     while let Some(line) = lines.next().with_context(|| format!("cannot read {name}"))? {
         state.report.records += 1;
@@ -44,7 +45,7 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
             state.report.bad(&name, line.number, "the line is longer than 256 MiB");
             continue;
         };
-        let origin = Origin { file: Some(name.clone()), line: Some(line.number), hook: None };
+        origin.line = Some(line.number);
         match records::<Line<'_>>(bytes, &mut scratch) {
             Ok(found) => {
                 for wire in found {
@@ -147,7 +148,7 @@ impl Reader {
 
     fn line(&mut self, mut wire: Line<'_>, origin: &Origin, sink: Sink<'_>) {
         // bodies are moved, not copied
-        let p = &mut wire.payload.take().unwrap_or_default();
+        let p = &mut *wire.payload.take().unwrap_or_default();
         let wire = &wire;
         let kind = wire.kind.as_deref().or(wire.record_type.as_deref()).unwrap_or("(no type)");
         let time = wire.timestamp.as_deref().and_then(parse_time);
@@ -178,8 +179,8 @@ impl Reader {
             "compacted" => self.compacted(p, time, origin, sink),
             "token_usage_record" => {
                 self.records_tell_usage = true;
-                if let Some(u) = p.usage {
-                    self.usage(used(u), sink);
+                if let Some(u) = &p.usage {
+                    self.usage(used(**u), sink);
                 }
             }
             k if PASSED_OVER.contains(&k) => self.report.pass_over(k),

@@ -17,13 +17,13 @@ pub(super) fn recorded_patch(changes: &Value) -> Option<Value> {
         let text = |key: &str| change.get(key).and_then(Value::as_str);
         // 0.118 and before nest: {"update": {"unified_diff": …}}
         let (kind, body) = match text("type") {
-            Some(kind) => (kind.to_owned(), change.clone()),
+            Some(kind) => (kind, change),
             None => {
                 let (kind, body) = change.as_object()?.iter().next()?;
-                (kind.clone(), body.clone())
+                (kind.as_str(), body)
             }
         };
-        let hunks: Vec<Value> = match (body.get("unified_diff").and_then(Value::as_str), kind.as_str()) {
+        let hunks: Vec<Value> = match (body.get("unified_diff").and_then(Value::as_str), kind) {
             (Some(diff), _) => parse_unified(diff)
                 .into_iter()
                 .map(|h| recorded_hunk(h.line.map(Value::from), h.before, h.after))

@@ -95,13 +95,7 @@ impl<'a> Reader<'a> {
 
     fn put(&mut self, e: Event, sink: Sink<'_>) {
         if self.told.insert(e.event_id.clone()) {
-            self.report.events += 1;
-            if e.is_call() {
-                self.report.calls += 1;
-                if e.status == Some(Status::Running) {
-                    self.report.unanswered += 1;
-                }
-            }
+            self.report.count(&e);
         }
         sink(e);
     }
