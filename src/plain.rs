@@ -114,6 +114,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_added_after_opening_is_left_and_ends_are_short() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x");
+        fs::write(&file, "one two").unwrap();
+        let opened = [open(&file), open_from(&file, 4), open_from(&file, 40)];
+        File::options().append(true).open(&file).unwrap().write_all(b" three").unwrap();
+        let texts = opened.map(|o| io::read_to_string(o.unwrap()).unwrap());
+        assert_eq!(texts, ["one two", "two", ""]);
+        assert_eq!(end(&file, 5).unwrap(), b"three");
+        assert_eq!(end(&file, 500).unwrap(), b"one two three");
+        assert_eq!(read_up_to(&file, 13).unwrap(), b"one two three");
+        assert_eq!(read_up_to(&file, 12).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
     fn a_word_across_two_parts_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("x");

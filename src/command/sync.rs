@@ -122,10 +122,12 @@ impl<'a> Writer<'a> {
         Self { store, sessions: HashMap::new(), new_events: 0, problem: None }
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, mut event: Event) {
         if self.problem.is_some() {
             return;
         }
+        // a record that stands twice in a file comes after itself
+        event.parents.retain(|p| *p != event.event_id);
         if !self.sessions.contains_key(&event.session_id) {
             let known = stored_keys(&self.store.path(&event.session_id));
             self.sessions.insert(event.session_id.clone(), Pending { known, ..Pending::default() });

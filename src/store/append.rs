@@ -42,7 +42,8 @@ const END: u64 = 8192;
 
 /// The beginning and the end of a file.
 fn ends(file: &mut File, length: u64) -> std::io::Result<Vec<u8>> {
-    let mut ends = Vec::new();
+    // room for all of it: a hook should not read in many small steps
+    let mut ends = Vec::with_capacity(3 * END as usize);
     file.seek(SeekFrom::Start(0))?;
     if length > 2 * END {
         Read::take(&mut *file, 48).read_to_end(&mut ends)?;
@@ -109,11 +110,8 @@ fn check(file: &File, path: &Path) -> anyhow::Result<()> {
         bail!("{} is no plain file", path.display());
     }
     // root may repair anybody's store; anybody else writes only to what is theirs
-    let mine = fs::metadata("/proc/self").map(|m| m.uid());
-    if let Ok(me) = mine
-        && me != 0
-        && me != meta.uid()
-    {
+    let me = rustix::process::geteuid();
+    if !me.is_root() && me.as_raw() != meta.uid() {
         bail!("{} belongs to another user: set CAUSETRACE_HOME to a folder of your own", path.display());
     }
     if meta.permissions().mode() & 0o077 != 0 {

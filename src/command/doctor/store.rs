@@ -77,8 +77,8 @@ fn rights(root: &Path, data: &Path, files: &[PathBuf], shown: &str) -> Vec<Findi
         let text = format!("{} readable by others if the folder around is opened:", count(loose, "file"));
         findings.push(Finding::note(text).fix(format!("chmod -R go= {shown}")));
     }
-    let me = fs::metadata("/proc/self").map(|m| m.uid()).ok();
-    let theirs = |p: &Path| fs::metadata(p).is_ok_and(|m| me.is_some_and(|me| me != 0 && m.uid() != me));
+    let me = rustix::process::geteuid();
+    let theirs = |p: &Path| fs::metadata(p).is_ok_and(|m| !me.is_root() && m.uid() != me.as_raw());
     if theirs(root) || files.iter().any(|f| theirs(f)) {
         let text = format!("{shown} belongs to another user, so nothing can be stored");
         findings.push(Finding::bad(text).fix(format!("sudo chown -R \"$USER\" {shown}")));

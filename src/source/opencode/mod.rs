@@ -79,9 +79,14 @@ fn named(env: &Env) -> Option<PathBuf> {
 /// The sessions of databases and of the storage folder that an older client left beside them.
 fn sessions_of(databases: &[PathBuf], storage: Option<&Path>) -> Vec<Transcript> {
     let mut found: BTreeMap<Option<String>, Transcript> = BTreeMap::new();
+    let mut unreadable = Vec::new();
     for path in databases {
-        // a database that cannot be read is passed over here; reading one of its sessions says why
-        for session in database::with(path, |db| rows::sessions(db, path)).unwrap_or_default() {
+        let Ok(sessions) = database::with(path, |db| rows::sessions(db, path)) else {
+            // stands for all that is in it: reading it says why there is nothing
+            unreadable.extend(Transcript::of_file(AGENT, path, None));
+            continue;
+        };
+        for session in sessions {
             let known = found.get(&session.session_id);
             // of a database that was copied to another channel, the one that went on counts
             if known.is_none_or(|known| known.modified < session.modified) {
@@ -93,7 +98,7 @@ fn sessions_of(databases: &[PathBuf], storage: Option<&Path>) -> Vec<Transcript>
     {
         found.insert(session.session_id.clone(), session);
     }
-    found.into_values().collect()
+    found.into_values().chain(unreadable).collect()
 }
 
 impl Source for OpenCode {
@@ -170,7 +175,10 @@ impl Source for OpenCode {
         if ends_with(path, ".json") {
             return read::read(open_file(path)?.as_ref(), &name, sink);
         }
-        let id = transcript.session_id.as_deref().context("a database is read session by session")?;
+        let Some(id) = transcript.session_id.as_deref() else {
+            database::with(path, |db| rows::sessions(db, path)).with_context(|| format!("cannot read {name}"))?;
+            anyhow::bail!("{name} is read session by session");
+        };
         let result = database::with(path, |db| {
             let connection = &db.connection;
             if second::has(connection, id) {

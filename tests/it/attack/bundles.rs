@@ -135,7 +135,6 @@ impl Bundle {
                 for e in &events {
                     round_trip(e);
                     source::action(e);
-                    assert!(!e.parents.contains(&e.event_id), "{} is its own parent", e.event_id);
                 }
                 let again = self.read(&transcripts);
                 assert!(
@@ -246,4 +245,32 @@ fn copilot_forks_and_vscode_with_its_logs() {
 #[test]
 fn opencode_in_all_its_forms() {
     Bundle::new("opencode", opencode).fuzz("bundle-opencode");
+}
+
+/// A record that a client wrote twice is one event, which is not its own parent.
+#[test]
+fn a_record_that_stands_twice() {
+    let m = super::machine::Machine::new();
+    let from = package().join("fixtures/copilot/vscode-1.110-storage/User");
+    let mut files = Vec::new();
+    walk(&from, &mut files);
+    for file in files {
+        let to = m.path().join(".config/Code/User").join(file.strip_prefix(&from).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let twice = text.split_inclusive('\n').flat_map(|l| [l, l]).collect::<String>();
+        let logged = to.to_string_lossy().contains("debug-logs");
+        fs::write(to, if logged { twice } else { text }).unwrap();
+    }
+    let said = m.run(&["import"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    let mut events = 0;
+    for file in m.store().files() {
+        for line in fs::read_to_string(file).unwrap().lines() {
+            let e: Event = serde_json::from_str(line).unwrap();
+            assert!(!e.parents.contains(&e.event_id), "{line}");
+            events += 1;
+        }
+    }
+    assert!(events > 20, "{events}");
 }

@@ -113,7 +113,8 @@ fn hooks_killed_at_any_moment_lose_what_nobody_was_promised() {
                     let mut kept = BTreeSet::new();
                     for n in 0..20 * rounds() {
                         let id = format!("{lane}-{n}");
-                        let payload = payload("s", &id, 60_000);
+                        // some are killed while they read, most while they write or end
+                        let payload = payload("s", &id, if n % 8 == 0 { 60_000 } else { 600 });
                         let mut child = m.command().arg("hook").stdin(Stdio::piped()).spawn().unwrap();
                         let mut stdin = child.stdin.take().unwrap();
                         let writer = std::thread::spawn(move || drop(stdin.write_all(&payload)));

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::machine::{Machine, wait};
+use super::machine::{Machine, Said, wait};
 use super::places::ends;
 use super::samples::SAMPLES;
 
@@ -93,17 +93,41 @@ fn program(m: &Machine) -> Option<PathBuf> {
     Some(to)
 }
 
+/// Runs it as that user.
+fn nobody(m: &Machine, program: &Path, args: &[&str], input: &str) -> Said {
+    let mut c = m.command_of(Path::new("setpriv"));
+    c.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args).stdin(Stdio::piped());
+    let mut child = c.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).ok();
+    wait(child, "as nobody")
+}
+
+#[test]
+fn a_session_file_that_this_user_may_not_read_costs_only_itself() {
+    // an export is nowhere looked for
+    for s in SAMPLES.iter().skip(1).filter(|s| s.path != "session.json") {
+        let m = Machine::new();
+        let Some(program) = program(&m) else { return };
+        for each in [&SAMPLES[0], s] {
+            let file = m.path().join(each.path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, (each.content)()).unwrap();
+        }
+        fs::set_permissions(m.path().join(s.path), fs::Permissions::from_mode(0o000)).unwrap();
+        let said = nobody(&m, &program, &["import"], "");
+        let name = Path::new(s.path).file_name().unwrap().to_str().unwrap();
+        assert!(said.code == Some(1) && said.out.contains(name), "{}: {}{}", s.path, said.out, said.err);
+        assert_eq!(m.store().files().len(), 1, "{}: {}{}", s.path, said.out, said.err);
+        let said = nobody(&m, &program, &["doctor", s.agent], "");
+        assert!(said.out.contains("cannot be read"), "{}: {}{}", s.path, said.out, said.err);
+    }
+}
+
 #[test]
 fn a_store_of_another_user_is_refused() {
     let m = Machine::new();
     let Some(program) = program(&m) else { return };
-    let nobody = |args: &[&str], input: &str| {
-        let mut c = m.command_of(Path::new("setpriv"));
-        c.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).args(args).stdin(Stdio::piped());
-        let mut child = c.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).ok();
-        wait(child, "as nobody")
-    };
+    let nobody = |args: &[&str], input: &str| nobody(&m, &program, args, input);
     let sample = &SAMPLES[0];
     let file = m.path().join(sample.path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
