@@ -395,6 +395,13 @@ fn odd_things_where_the_stores_own_files_are_expected() {
     // without the backup the entries are taken out one by one
     let said = run("uninstall claude-code");
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    // Codex's trust in a hook of ours
+    let hook = r#"{"hooks":{"PreToolUse":[{"hooks":[{"type":"command","command":"causetrace hook"}]}]}}"#;
+    fs::create_dir_all(m.path().join(".codex")).unwrap();
+    fs::write(m.path().join(".codex/hooks.json"), hook).unwrap();
+    pipe(&m.path().join(".codex/config.toml"));
+    let said = run("doctor codex");
+    assert!(said.out.contains("hook registered in"), "{}{}", said.out, said.err);
     assert_eq!(run("import").code, Some(0));
     let session = fs::read_dir(m.path().join("store/data")).unwrap().next().unwrap().unwrap().path();
     fs::remove_file(&session).unwrap();
