@@ -239,8 +239,10 @@ impl Whole {
     /// The graph of whole events with the causes of a graph of their heads; links them where that is of other events.
     pub fn with_causes(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, heads: Graph) -> Self {
         Self::build(events, action_of, |events| {
-            let ids = |all: &[Event]| all.iter().map(|e| e.event_id.clone()).collect::<Vec<_>>();
-            match ids(events) == ids(&heads.events) {
+            fn ids(all: &[Event]) -> impl Iterator<Item = &str> {
+                all.iter().map(|e| e.event_id.as_str())
+            }
+            match ids(events).eq(ids(&heads.events)) {
                 true => heads.causes,
                 false => crate::causality::link(events, action_of),
             }
