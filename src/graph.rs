@@ -94,7 +94,7 @@ impl Deref for Whole {
 impl Graph {
     /// Orders and links the events. Of several with one id the later folds into the first. Near linear in their number.
     #[expect(clippy::new_ret_no_self, reason = "a graph that is made of events is one of whole events")]
-    pub fn new(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action) -> Whole {
+    pub fn new(events: Vec<Event>, action_of: &(dyn Fn(&Event) -> Action + Sync)) -> Whole {
         Whole::build(events, action_of, |events| causality::link(events, action_of))
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::files::{clean, is_file, is_scratch};
 use super::shell::{self, Category, Check, Kind as ShellKind};
-use super::tokens::{floor, is_telling, scan, telling_lines};
+use super::tokens::{floor, is_telling, scan, telling_lines, without_paths};
 use crate::action::{Action, Change};
 use crate::event::{Event, Status};
 use crate::patch::parse_apply_patch;
@@ -68,6 +68,8 @@ pub(super) struct Act {
     pub poll: Vec<String>,
     /// The text whose words need an explanation.
     pub need: String,
+    /// The same without its paths.
+    pub bare: String,
     /// New text of edits.
     pub new: String,
     pub cwd: String,
@@ -144,6 +146,7 @@ impl Act {
             let text = input.to_string();
             a.norm = format!("{} {}", event.tool_name.as_deref().unwrap_or(""), &text[..floor(&text, 2000)]);
         }
+        a.bare = without_paths(&a.need);
         a.find_paths();
         a.outcome(event);
         let thrown_away = !a.checks.is_empty()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
 use super::files::{base, compat};
-use super::hash::Hashes;
+use super::hash::{ByStep, Hashes};
 use super::index::name_key;
 use super::link::{Lane, What};
 use super::rules::Rule;
@@ -21,23 +21,29 @@ impl<'a> Lane<'a> {
     fn sources(&mut self, a: &Act, previous: &[usize]) -> Vec<usize> {
         let mut sources = Vec::new();
         for e in &a.edits {
-            let mut seen = HashSet::new();
-            let lines: Vec<&String> = e.removed.iter().filter(|l| seen.insert(l.as_str())).collect();
-            let mut shown: HashMap<usize, (f32, &str)> = HashMap::new();
-            let mut wrote: HashMap<usize, (u32, &str)> = HashMap::new();
+            let mut seen = Hashes::default();
+            let hashed = e.removed.iter().map(|l| (line_hash(l), l));
+            let lines: Vec<(u64, &String)> = hashed.filter(|(hash, _)| seen.insert(*hash)).collect();
+            let mut shown: ByStep<(f32, &str)> = ByStep::default();
+            let mut wrote: ByStep<(u32, &str)> = ByStep::default();
+            // most lines stand in the same few steps
+            let (mut may, mut did): (ByStep<bool>, ByStep<bool>) = Default::default();
             let mut total = 0.0;
-            for &line in &lines {
-                let posts = self.index.line(line_hash(line));
+            for &(hash, line) in &lines {
+                let posts = self.index.line(hash);
                 let all: Vec<usize> = posts.iter().filter(|(_, s)| *s).map(|(m, _)| *m as usize).collect();
                 let weight = 1.0 / (1.0 + 0.5 * all.len().saturating_sub(1) as f32);
                 total += weight;
-                let near: Vec<usize> = all.iter().copied().filter(|m| self.may_show(*m, &e.path)).collect();
+                let shows = |m: &usize| *may.entry(*m).or_insert_with(|| self.may_show(*m, &e.path));
+                let near: Vec<usize> = all.iter().copied().filter(shows).collect();
                 let direct: Vec<usize> =
                     near.iter().copied().filter(|m| !self.is(*m, |b| b.is_search() || b.is_inspect())).collect();
                 let newest = direct.last().or(near.last()).or(all.last()).copied();
-                let writes = |m: usize| self.is(m, |b| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
-                let writer =
-                    posts.iter().filter(|(m, s)| !*s && writes(*m as usize)).map(|(m, _)| *m as usize).next_back();
+                let writes = |m: &usize| {
+                    let of_file = |b: &Act| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0);
+                    *did.entry(*m).or_insert_with(|| self.is(*m, of_file))
+                };
+                let writer = posts.iter().rev().filter(|(_, s)| !*s).map(|(m, _)| *m as usize).find(writes);
                 let newest = newest.or_else(|| self.shown_within(line, &e.path));
                 if let Some(m) = newest.filter(|m| writer.is_none_or(|w| w <= *m)) {
                     shown.entry(m).or_insert((0.0, line)).0 += weight;
@@ -184,7 +190,7 @@ impl<'a> Lane<'a> {
         if let Some(name) = a.edits.iter().map(|e| base(&e.path)).find(|n| shown.contains(n)) {
             return Some(name.to_owned());
         }
-        let mut known: Hashes = words(shown).iter().map(|w| w.hash).collect();
+        let mut known = self.index.asked_of(shown);
         known.extend(self.act(run).into_iter().flat_map(|b| words(&b.need)).map(|w| w.hash));
         let shared = |w: &super::tokens::Word<'_>| w.weight >= 1.0 && !w.path && known.contains(&w.hash);
         words(&a.new).into_iter().find(shared).map(|w| w.text.to_owned())

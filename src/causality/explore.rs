@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
+use super::asked::SAID;
 use super::files::{base, compat, is_file, subject};
 use super::hash::Hashes;
 use super::index::name_key;
 use super::link::{Lane, What, last_of, norm_key, norm_words, squeeze};
 use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{Word, is_opaque, line_hash, literals, source_line, without_paths, words};
+use super::tokens::{Word, is_opaque, line_hash, literals, source_line, words};
 
 /// Git subcommands that look at the work.
 const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
@@ -94,9 +95,8 @@ impl<'a> Lane<'a> {
         self.verify_run(n, a, fresh);
         let sure = self.where_it_looks(a, previous, fresh);
         self.looks_again(a, previous, sure);
-        let bare = without_paths(&a.need);
         let names: HashSet<&str> = a.paths.iter().map(|p| base(p)).collect();
-        let need: Vec<Word<'_>> = words(&bare).into_iter().filter(|w| !names.contains(w.text)).collect();
+        let need: Vec<Word<'_>> = words(&a.bare).into_iter().filter(|w| !names.contains(w.text)).collect();
         if fresh {
             self.words_when_fresh(&need);
             return;
@@ -309,8 +309,9 @@ impl<'a> Lane<'a> {
         for line in self.shown(n).lines().take(4000) {
             let l = source_line(line);
             let hash = line_hash(l);
-            if seen.insert(hash) {
-                for (m, shown) in self.index.line(hash).iter().rev().take(8) {
+            let posts = self.index.line(hash);
+            if !posts.is_empty() && seen.insert(hash) {
+                for (m, shown) in posts.iter().rev().take(8) {
                     if !shown && edited.contains(&(*m as usize)) {
                         count.entry(*m as usize).or_insert((0, l.to_owned())).0 += 1;
                     }
@@ -602,7 +603,7 @@ impl<'a> Lane<'a> {
         let mut total = 0.0;
         for e in list {
             let text = self.events[*e].input_text();
-            let tail = &text[..super::tokens::floor(&text, 4000)];
+            let tail = &text[..super::tokens::floor(&text, SAID)];
             for w in words(tail).into_iter().filter(|w| w.weight >= 1.0) {
                 let Some(h) = self.index.holders(w.hash) else { continue };
                 let now: Vec<usize> = previous.iter().copied().filter(|m| h.steps.contains(&(*m as u32))).collect();
@@ -711,7 +712,7 @@ impl<'a> Lane<'a> {
         let mut given: Hashes = Hashes::default();
         for &m in previous {
             if let Some(b) = self.act(m) {
-                given.extend(words(&without_paths(&b.need)).iter().map(|w| w.hash));
+                given.extend(words(&b.bare).iter().map(|w| w.hash));
             }
         }
         let mut total = 0.0;
@@ -852,8 +853,7 @@ fn lo_of(range: Option<(Option<u64>, Option<u64>)>) -> Option<u64> {
 /// Whether two calls share half of their words, folders left out.
 fn alike(a: &Act, b: &Act) -> bool {
     let of = |x: &Act| -> Hashes {
-        let bare = without_paths(&x.need);
-        let mut all: Hashes = words(&bare).iter().map(|w| w.hash).collect();
+        let mut all: Hashes = words(&x.bare).iter().map(|w| w.hash).collect();
         all.extend(x.paths.iter().map(|p| xxhash_rust::xxh3::xxh3_64(base(p).as_bytes())));
         all
     };

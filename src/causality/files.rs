@@ -3,7 +3,8 @@
 /// The last component.
 pub(super) fn base(path: &str) -> &str {
     let path = path.trim_end_matches('/');
-    path.rsplit(['/', '\\']).next().unwrap_or(path)
+    let from = path.bytes().rposition(|b| matches!(b, b'/' | b'\\')).map_or(0, |at| at + 1);
+    path.get(from..).unwrap_or(path)
 }
 
 /// A path without what stands around it in a text: quotes, brackets, punctuation, `./`, the `a/` and `b/` of a diff.
@@ -26,7 +27,9 @@ pub(super) fn compat(p: &str, q: &str) -> usize {
     if base(p) != base(q) {
         return 0;
     }
-    let parts = |s| str::rsplit(s, ['/', '\\']).filter(|x: &&str| !matches!(*x, "" | "." | ".."));
+    fn parts(path: &str) -> impl Iterator<Item = &[u8]> {
+        path.as_bytes().rsplit(|b| matches!(b, b'/' | b'\\')).filter(|x| !matches!(*x, b"" | b"." | b".."))
+    }
     let (mut a, mut b) = (parts(p), parts(q));
     let mut shared = 0;
     loop {

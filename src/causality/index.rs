@@ -1,9 +1,10 @@
 //! Where words, paths, lines of source and `path:line` hits stand in the steps so far. Every list is bounded, so that a word
 //! that is everywhere costs no more than one that is rare.
 
+use super::asked::Asked;
 use super::files::{base, clean, compat, is_file};
-use super::hash::ByHash;
-use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan, source_line, telling_lines, words};
+use super::hash::{ByHash, Hashes};
+use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan_for, source_line, telling_lines};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Holders of one word: how many, the first, and the most recent.
@@ -20,8 +21,9 @@ const HOLDERS: usize = 13;
 const PER_NAME: usize = 96;
 const PER_LINE: usize = 24;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index<'a> {
+    asked: &'a Asked,
     words: ByHash<Holders>,
     /// By hash of the base name: step and path.
     paths: ByHash<Vec<(u32, &'a str)>>,
@@ -48,8 +50,29 @@ pub(super) fn name_key(path: &str) -> u64 {
 }
 
 impl<'a> Index<'a> {
+    /// Nothing yet; of what comes in only what is asked for will be kept.
+    pub(super) fn new(asked: &'a Asked) -> Self {
+        Self {
+            asked,
+            words: ByHash::default(),
+            paths: ByHash::default(),
+            hits: ByHash::default(),
+            lines: ByHash::default(),
+            reads: ByHash::default(),
+            edited: ByHash::default(),
+        }
+    }
+
     pub(super) fn holders(&self, word: u64) -> Option<&Holders> {
+        debug_assert!(self.asked.word(word), "a word that was not announced");
         self.words.get(&word)
+    }
+
+    /// Of the words of a text those that are asked for.
+    pub(super) fn asked_of(&self, text: &str) -> Hashes {
+        let mut found = Hashes::default();
+        scan_for(text, |_, hash, _| self.asked.word(hash), |w| _ = found.insert(w.hash));
+        found
     }
 
     pub(super) fn rarity(&self, word: u64, weight: f32) -> f32 {
@@ -65,11 +88,13 @@ impl<'a> Index<'a> {
     }
 
     pub(super) fn is_held(&self, word: u64) -> bool {
+        debug_assert!(self.asked.word(word), "a word that was not announced");
         self.words.contains_key(&word)
     }
 
     /// The steps that showed a path, in order.
     pub(super) fn showers(&self, path: &str) -> Vec<usize> {
+        debug_assert!(self.asked.name(name_key(path)), "a path that was not announced");
         let all = self.paths.get(&name_key(path)).into_iter().flatten();
         let mut steps: Vec<usize> = all.filter(|(_, q)| compat(path, q) > 0).map(|(n, _)| *n as usize).collect();
         steps.dedup();
@@ -136,7 +161,7 @@ impl<'a> Index<'a> {
 
     /// A search in one file prints bare line numbers.
     pub(super) fn show_numbers(&mut self, path: &'a str, text: &str, step: usize) {
-        if !is_file(path) {
+        if !is_file(path) || !self.asked.name(name_key(path)) {
             return;
         }
         for line in text[..floor(text, LIMIT)].lines() {
@@ -160,11 +185,11 @@ impl<'a> Index<'a> {
     }
 }
 
-/// What a text shows. Finding it is most of the work, and needs nothing of the steps before.
+/// What a text shows of that which is asked for. Finding it is most of the work, and needs nothing of the steps before.
 #[derive(Debug, Default)]
 pub(super) struct Shown<'a> {
-    /// Hashes of its words.
-    words: Vec<u64>,
+    /// Hashes of its words, some of them more than once.
+    pub(super) words: Vec<u64>,
     paths: Vec<&'a str>,
     /// Path and line.
     hits: Vec<(&'a str, u64)>,
@@ -174,16 +199,29 @@ pub(super) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// `plainly`: its lines count also as they stand in the text.
-    pub(super) fn of(whole: &'a str, plainly: bool) -> Self {
+    pub(super) fn of(whole: &'a str, plainly: bool, asked: &Asked) -> Self {
         let text = &whole[..floor(whole, LIMIT)];
         let mut shown = Self::default();
-        for w in words(text) {
-            shown.words.push(w.hash);
-            if w.path {
+        let names = |path: &str| asked.name(name_key(path));
+        // a path counts once, unless it was seen as a mere word first
+        let mut seen = Hashes::default();
+        let mut recent = [0u64; 256];
+        let wanted = |text: &str, hash: u64, path: bool| asked.word(hash) || path && names(text);
+        scan_for(text, wanted, |w| {
+            let place = recent.get_mut((w.hash >> 32) as usize & 255);
+            if place.is_some_and(|r| std::mem::replace(r, w.hash) != w.hash) {
+                shown.words.push(w.hash);
+            }
+            let file = if w.path { names(w.text) } else { asked.name(w.hash) };
+            if file && seen.insert(w.hash) && w.path {
                 shown.paths.push(w.text);
             }
-        }
-        path_lines(text, |p, line| shown.hits.push((p, line)));
+        });
+        path_lines(text, |p, line| {
+            if names(p) {
+                shown.hits.push((p, line));
+            }
+        });
         let mut file: Option<&str> = None;
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("+++ ") {
@@ -191,30 +229,54 @@ impl<'a> Shown<'a> {
             } else if let (Some(rest), Some(f)) = (line.strip_prefix("@@ -"), file) {
                 let start =
                     rest.split('+').nth(1).and_then(|r| r.split([',', ' ']).next()).and_then(|n| n.parse().ok());
-                if let Some(start) = start {
+                if let Some(start) = start.filter(|_| names(f)) {
                     shown.hits.push((f, start));
                 }
             }
             let l = source_line(line);
             if is_telling(l) {
-                shown.lines.push(line_hash(l));
+                shown.lines.extend(Some(line_hash(l)).filter(|l| asked.line(*l)));
             }
         }
         if plainly {
-            shown.lines.extend(telling_lines(whole).map(line_hash));
+            shown.lines.extend(telling_lines(whole).map(line_hash).filter(|l| asked.line(*l)));
         }
         shown
     }
 }
 
-/// Hashes of the words of a text, and of those among them that an edit would be known by.
-pub(super) fn coined(text: &str) -> (Vec<u64>, Vec<u64>) {
+/// Hashes of the words of a text that are asked for, and of those among them that an edit would be known by.
+pub(super) fn coined(text: &str, asked: &Asked) -> (Vec<u64>, Vec<u64>) {
     let (mut all, mut strong) = (Vec::new(), Vec::new());
-    scan(text, |w| {
-        all.push(w.hash);
-        if w.weight >= 1.0 {
-            strong.push(w.hash);
-        }
-    });
+    scan_for(
+        text,
+        |_, hash, _| asked.word(hash),
+        |w| {
+            all.push(w.hash);
+            if w.weight >= 1.0 {
+                strong.push(w.hash);
+            }
+        },
+    );
     (all, strong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::act::Act;
+    use super::*;
+    use crate::event::{Event, EventType};
+
+    #[test]
+    fn only_what_is_asked_for_is_kept() {
+        let call = Event { event_type: EventType::ToolCall, ..Event::default() };
+        let act = Act { need: "sed parse_it src/a.rs".into(), paths: vec!["src/a.rs".into()], ..Act::default() };
+        let asked = Asked::of(&[call], &[Some(act)]);
+        let shown = Shown::of("src/a.rs:3: parse_it(other_thing)\nsrc/b.rs:4: nobody_asks", false, &asked);
+        let hash = |w: &str| xxh3_64(w.as_bytes());
+        assert!(["src/a.rs", "a.rs", "parse_it"].iter().all(|w| shown.words.contains(&hash(w))));
+        assert!(!["src/b.rs", "b.rs", "other_thing", "nobody_asks"].iter().any(|w| shown.words.contains(&hash(w))));
+        assert_eq!(shown.paths, ["src/a.rs", "a.rs"]);
+        assert_eq!(shown.hits, [("src/a.rs", 3)]);
+    }
 }

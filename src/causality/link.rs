@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use rayon::prelude::*;
 
 use super::act::{Act, Group, Kind, body};
+use super::asked::Asked;
 use super::files::{base, compat};
-use super::hash::{ByHash, Hashes};
+use super::hash::{ByHash, ByStep, Hashes};
 use super::index::{Index, Shown, coined};
 use super::rules::Rule;
 use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{line_hash, scan};
+use super::tokens::line_hash;
 use super::{Cause, Evidence, Links};
 use crate::action::Action;
 use crate::event::{Event, EventType};
@@ -29,11 +30,10 @@ const LONG: usize = 256;
 const AHEAD: usize = 64;
 
 /// The causes of every tool call. `events` are folded and in causal order; `action_of` says what a call does.
-pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
+pub fn link(events: &[Event], action_of: &(dyn Fn(&Event) -> Action + Sync)) -> Links {
     let mut links: Links = vec![Vec::new(); events.len()];
-    let actions: Vec<Action> = events.iter().map(action_of).collect();
-    let acts: Vec<Option<Act>> =
-        events.par_iter().zip(&actions).map(|(e, a)| e.is_call().then(|| Act::of(e, a))).collect();
+    let acts: Vec<Option<Act>> = events.par_iter().map(|e| e.is_call().then(|| Act::of(e, &action_of(e)))).collect();
+    let asked = Asked::of(events, &acts);
     let mut lanes: HashMap<(&str, Option<&str>), Vec<usize>> = HashMap::new();
     for (i, e) in events.iter().enumerate() {
         lanes.entry((&e.session_id, e.agent_id.as_deref())).or_default().push(i);
@@ -44,10 +44,10 @@ pub fn link(events: &[Event], action_of: &dyn Fn(&Event) -> Action) -> Links {
     let run = |members: &[usize], apart: bool| -> Vec<(usize, Vec<Cause>)> {
         let dead = |i: &usize| events[*i].extra.get("dead_branch").and_then(serde_json::Value::as_bool) == Some(true);
         let live: Vec<usize> = members.iter().copied().filter(|i| !dead(i)).collect();
-        let mut decided = lane(events, &acts, &live, apart);
+        let mut decided = lane(events, &acts, &asked, &live, apart);
         if live.len() < members.len() {
             // what the user took back is out of view of all that came after, but had its own reasons
-            let all = lane(events, &acts, members, apart);
+            let all = lane(events, &acts, &asked, members, apart);
             decided.extend(all.into_iter().filter(|(i, _)| dead(i)));
         }
         decided
@@ -103,17 +103,18 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(step: &'a Step<'_>, event: &Event, act: Option<&Act>) -> Self {
+    fn of(step: &'a Step<'_>, event: &Event, act: Option<&Act>, asked: &Asked) -> Self {
         let text: &str = &step.text;
-        let about = matches!(step.what, What::Prompt | What::Meta).then(|| Prompt::of(text));
         let Some(a) = act else {
             // nothing later uses what the agent says
-            let shown = if step.what == What::Answer { Shown::default() } else { Shown::of(text, true) };
+            let shown = if step.what == What::Answer { Shown::default() } else { Shown::of(text, true, asked) };
+            let about = matches!(step.what, What::Prompt | What::Meta).then(|| Prompt::of(text, &shown));
             return Self { shown, need: Vec::new(), new: Vec::new(), wrote: Vec::new(), ids: Vec::new(), about };
         };
-        let (new, wrote) = coined(&a.new);
+        let (new, wrote) = coined(&a.new, asked);
         let ids = poll_ids(event, text);
-        Self { shown: Shown::of(body(text), false), need: coined(&a.need).0, new, wrote, ids, about }
+        let shown = Shown::of(body(text), false, asked);
+        Self { shown, need: coined(&a.need, asked).0, new, wrote, ids, about: None }
     }
 }
 
@@ -130,7 +131,7 @@ pub(super) struct Prompt {
     pub agrees: bool,
     /// Its plain words, in lower case.
     pub plain: HashSet<String>,
-    /// Hashes of its words.
+    /// Hashes of its words that are asked for.
     pub words: Hashes,
 }
 
@@ -138,9 +139,15 @@ pub(super) struct Prompt {
 pub(super) type Proposal = (Rule, f32, Option<String>);
 
 /// The causes of an agent's calls; `apart`: with other threads reading ahead.
-fn lane(events: &[Event], acts: &[Option<Act>], members: &[usize], apart: bool) -> Vec<(usize, Vec<Cause>)> {
+fn lane(
+    events: &[Event],
+    acts: &[Option<Act>],
+    asked: &Asked,
+    members: &[usize],
+    apart: bool,
+) -> Vec<(usize, Vec<Cause>)> {
     let (steps, said) = steps(events, members);
-    Lane::new(events, acts, &steps, said).run(apart)
+    Lane::new(events, acts, asked, &steps, said).run(apart)
 }
 
 /// An agent's steps, and the events with its own words in the turn of each call.
@@ -195,6 +202,7 @@ pub(super) struct Lane<'a> {
     pub events: &'a [Event],
     pub steps: &'a [Step<'a>],
     acts_all: &'a [Option<Act>],
+    asked: &'a Asked,
     pub index: Index<'a>,
     /// The first step that is still in the context.
     pub view: usize,
@@ -204,7 +212,7 @@ pub(super) struct Lane<'a> {
     pub turns_before_prompt: usize,
     pub prompts: Vec<usize>,
     pub metas: Vec<usize>,
-    pub about: HashMap<usize, Prompt>,
+    pub about: ByStep<Prompt>,
     pub checks: Vec<(usize, Check)>,
     /// The last call of each wording.
     pub norm: ByHash<usize>,
@@ -212,22 +220,22 @@ pub(super) struct Lane<'a> {
     pub recent_norms: VecDeque<(Hashes, u64)>,
     pub edits: Vec<usize>,
     pub changes: Vec<usize>,
-    pub verified_by: HashMap<usize, Vec<usize>>,
+    pub verified_by: ByStep<Vec<usize>>,
     pub gone: HashSet<usize>,
     pub runs: Vec<usize>,
     pub open: Vec<(usize, BTreeSet<Category>)>,
-    pub poll_source: HashMap<usize, usize>,
+    pub poll_source: ByStep<usize>,
     /// The polls of a call, in order.
-    pub polls: HashMap<usize, Vec<usize>>,
+    pub polls: ByStep<Vec<usize>>,
     pub poll_ids: HashMap<String, usize>,
-    pub reason: HashMap<usize, usize>,
-    pub follows: HashMap<usize, usize>,
+    pub reason: ByStep<usize>,
+    pub follows: ByStep<usize>,
     pub how_known: Hashes,
     pub wrote: ByHash<usize>,
     pub asks: Vec<usize>,
     pub ran_at: Vec<usize>,
     pub thrown: HashMap<String, usize>,
-    pub primary: HashMap<usize, usize>,
+    pub primary: ByStep<usize>,
     /// Calls that moved or removed files.
     pub moved: Vec<usize>,
     /// Events with the agent's own words in the turn of a call.
@@ -240,6 +248,7 @@ impl<'a> Lane<'a> {
     fn new(
         events: &'a [Event],
         acts: &'a [Option<Act>],
+        asked: &'a Asked,
         steps: &'a [Step<'a>],
         said: HashMap<usize, Vec<usize>>,
     ) -> Self {
@@ -247,33 +256,34 @@ impl<'a> Lane<'a> {
             events,
             steps,
             acts_all: acts,
-            index: Index::default(),
+            asked,
+            index: Index::new(asked),
             view: 0,
             turns: Vec::new(),
             turns_before_prompt: 0,
             prompts: Vec::new(),
             metas: Vec::new(),
-            about: HashMap::new(),
+            about: ByStep::default(),
             checks: Vec::new(),
             norm: ByHash::default(),
             recent_norms: VecDeque::new(),
             edits: Vec::new(),
             changes: Vec::new(),
-            verified_by: HashMap::new(),
+            verified_by: ByStep::default(),
             gone: HashSet::new(),
             runs: Vec::new(),
             open: Vec::new(),
-            poll_source: HashMap::new(),
-            polls: HashMap::new(),
+            poll_source: ByStep::default(),
+            polls: ByStep::default(),
             poll_ids: HashMap::new(),
-            reason: HashMap::new(),
-            follows: HashMap::new(),
+            reason: ByStep::default(),
+            follows: ByStep::default(),
             how_known: Hashes::default(),
             wrote: ByHash::default(),
             asks: Vec::new(),
             ran_at: Vec::new(),
             thrown: HashMap::new(),
-            primary: HashMap::new(),
+            primary: ByStep::default(),
             moved: Vec::new(),
             said,
             proposals: Vec::new(),
@@ -345,8 +355,8 @@ impl<'a> Lane<'a> {
     fn run(mut self, apart: bool) -> Vec<(usize, Vec<Cause>)> {
         let mut out = Vec::new();
         let mut queue: VecDeque<(usize, Seen<'a>)> = VecDeque::new();
-        let (steps, events, acts) = (self.steps, self.events, self.acts_all);
-        let seen = |s: &'a Step<'a>| Seen::of(s, &events[s.event], acts.get(s.event).and_then(Option::as_ref));
+        let (steps, events, acts, asked) = (self.steps, self.events, self.acts_all, self.asked);
+        let seen = |s: &'a Step<'a>| Seen::of(s, &events[s.event], acts.get(s.event).and_then(Option::as_ref), asked);
         if !apart {
             for (n, step) in steps.iter().enumerate() {
                 self.step(n, seen(step), &mut queue, &mut out);
@@ -784,7 +794,7 @@ impl<'a> Lane<'a> {
 }
 
 impl Prompt {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, shown: &Shown<'_>) -> Self {
         let asks = [
             (Category::Test, &["test", "tests", "spec", "CI"][..]),
             (Category::Lint, &["lint", "linter", "linting", "clippy", "typecheck", "type-check"][..]),
@@ -807,10 +817,7 @@ impl Prompt {
             .collect();
         let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
         let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
-        let mut words = Hashes::default();
-        scan(text, |w| {
-            words.insert(w.hash);
-        });
+        let words = shown.words.iter().copied().collect();
         let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
         Self { squeezed, asks, vcs, short, agrees: agrees(text), plain, words }
     }

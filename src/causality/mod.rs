@@ -6,6 +6,7 @@
 
 mod act;
 mod answer;
+mod asked;
 mod check;
 mod edit;
 mod explore;

@@ -246,7 +246,13 @@ const CLASS: [u8; 256] = {
 };
 
 /// Calls `f` with every telling word of a text, in order, repeated ones too.
-pub(super) fn scan<'a>(text: &'a str, mut f: impl FnMut(Word<'a>)) {
+pub(super) fn scan<'a>(text: &'a str, f: impl FnMut(Word<'a>)) {
+    scan_for(text, |_, _, _| true, f);
+}
+
+/// Calls `f` with those telling words of a text that `wanted` lets through, by its text, its hash, and whether it is a path.
+/// Most are turned away by their hash, before anything else is asked of them.
+pub(super) fn scan_for<'a>(text: &'a str, wanted: impl Fn(&str, u64, bool) -> bool, mut f: impl FnMut(Word<'a>)) {
     let text = &text[..floor(text, LIMIT)];
     let bytes = text.as_bytes();
     let class = |i: usize| bytes.get(i).map_or(0, |b| CLASS[usize::from(*b)]);
@@ -259,11 +265,15 @@ pub(super) fn scan<'a>(text: &'a str, mut f: impl FnMut(Word<'a>)) {
             i += 1;
         }
         if (3..=400).contains(&(i - from)) {
-            let mut give = |text: &'a str, path: bool| {
-                f(Word { text, hash: xxh3_64(text.as_bytes()), weight: weight(text), path });
+            let mut give = |text: &'a str, shape: Shape| {
+                let hash = xxh3_64(text.as_bytes());
+                let path = shape == Shape::Path;
+                if wanted(text, hash, path) && (shape != Shape::Plain || says_something(text)) {
+                    f(Word { text, hash, weight: weight(text), path });
+                }
             };
             match classes {
-                1 => plain(&text[from..i], &mut give),
+                1 => give(&text[from..i], Shape::Plain),
                 _ => chunk(&text[from..i], &mut give),
             }
         }
@@ -271,17 +281,26 @@ pub(super) fn scan<'a>(text: &'a str, mut f: impl FnMut(Word<'a>)) {
     }
 }
 
+/// What a piece of a text looks like.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    Path,
+    Compound,
+    /// Letters, digits and `_`, at least three.
+    Plain,
+}
+
 /// A path, a compound, or several.
-fn chunk<'a>(chunk: &'a str, give: &mut impl FnMut(&'a str, bool)) {
+fn chunk<'a>(chunk: &'a str, give: &mut impl FnMut(&'a str, Shape)) {
     let path = clean(chunk);
     if path.contains('/') && path.len() >= 4 {
-        give(path, true);
+        give(path, Shape::Path);
         let name = base(path);
         if name.len() >= 3 && name.len() < path.len() {
-            give(name, true);
+            give(name, Shape::Path);
         }
     } else if is_file(path) && path.len() >= 4 {
-        give(path, true);
+        give(path, Shape::Path);
     }
     for part in chunk.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))) {
         let part = part.trim_matches(['.', '-']);
@@ -290,30 +309,23 @@ fn chunk<'a>(chunk: &'a str, give: &mut impl FnMut(&'a str, bool)) {
             && part != path
             && part.bytes().any(|b| b.is_ascii_alphanumeric())
         {
-            give(part, false);
+            give(part, Shape::Compound);
         }
-        for word in part.split(['.', '-']) {
-            plain(word, give);
+        for word in part.split(['.', '-']).filter(|w| w.len() >= 3) {
+            give(word, Shape::Plain);
         }
     }
 }
 
-/// A word of letters, digits and `_`.
-fn plain<'a>(word: &'a str, give: &mut impl FnMut(&'a str, bool)) {
+/// Whether a plain word of three letters or more tells something.
+fn says_something(word: &str) -> bool {
     let b = word.as_bytes();
-    let Some(first) = b.first() else { return };
-    if first.is_ascii_digit() {
-        let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
-        let hex = b.iter().all(u8::is_ascii_hexdigit);
-        if digits == b.len() && b.len() >= 4
-            || hex && digits < b.len() && (7..=40).contains(&b.len())
-            || is_opaque(word)
-        {
-            give(word, false);
-        }
-    } else if b.len() >= 3 && !is_stop(word) {
-        give(word, false);
+    if !b.first().is_some_and(u8::is_ascii_digit) {
+        return !is_stop(word);
     }
+    let digits = b.iter().filter(|c| c.is_ascii_digit()).count();
+    let hex = b.iter().all(u8::is_ascii_hexdigit);
+    digits == b.len() && b.len() >= 4 || hex && digits < b.len() && (7..=40).contains(&b.len()) || is_opaque(word)
 }
 
 /// Whether a word is a value that nobody guesses: a hash, an id in which letters and digits change often.

@@ -237,7 +237,7 @@ impl Graph {
 
 impl Whole {
     /// The graph of whole events with the causes of a graph of their heads; links them where that is of other events.
-    pub fn with_causes(events: Vec<Event>, action_of: &dyn Fn(&Event) -> Action, heads: Graph) -> Self {
+    pub fn with_causes(events: Vec<Event>, action_of: &(dyn Fn(&Event) -> Action + Sync), heads: Graph) -> Self {
         Self::build(events, action_of, |events| {
             fn ids(all: &[Event]) -> impl Iterator<Item = &str> {
                 all.iter().map(|e| e.event_id.as_str())
