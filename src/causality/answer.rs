@@ -9,8 +9,9 @@ use super::tokens::{LIMIT, floor, words};
 /// Calls that an answer is said to rest on, at most.
 pub(super) const CAP: usize = 12;
 
-/// Words of these stems say how a check went.
-const CHECKED: [&str; 10] = ["test", "pass", "fail", "build", "built", "lint", "compil", "clean", "green", "verif"];
+/// Words of these stems name a check, and words of those say how it went: an answer about a check has one of each.
+const CHECKS: [&str; 7] = ["test", "suite", "build", "built", "lint", "compil", "check"];
+const WENT: [&str; 8] = ["pass", "fail", "green", "clean", "succe", "complet", "compiles", "warning"];
 
 impl Lane<'_> {
     pub(super) fn answer(&mut self, n: usize) {
@@ -28,7 +29,8 @@ impl Lane<'_> {
             }
             let Some(holders) = self.index.holders(w.hash) else { continue };
             let since = holders.steps.iter().map(|m| *m as usize).filter(|m| *m > from);
-            let Some(m) = since.filter(|m| self.act(*m).is_some()).max() else { continue };
+            // what a call was only given, and answered nothing to, it did not show
+            let Some(m) = since.filter(|m| self.is(*m, |b| !b.empty)).max() else { continue };
             let rarity = self.index.rarity(w.hash, w.weight);
             total += rarity;
             let vote = votes.entry(m).or_insert((0.0, 0.0, w.text));
@@ -45,7 +47,10 @@ impl Lane<'_> {
             self.put(m, Rule::Tells, strength.min(1.0).sqrt(), Some(word));
         }
         let lower = text_seen.to_lowercase();
-        let speaks = lower.split(|c: char| !c.is_alphanumeric()).any(|w| CHECKED.iter().any(|s| w.starts_with(s)));
+        let says = |stems: &[&str]| {
+            lower.split(|c: char| !c.is_alphanumeric()).any(|w| stems.iter().any(|s| w.starts_with(s)))
+        };
+        let speaks = says(&CHECKS) && says(&WENT) || says(&["passing"]);
         if let Some((m, _)) = self.checks.last().filter(|(m, _)| speaks && *m > from) {
             self.put(*m, Rule::TellsCheck, 1.0, None);
         }

@@ -47,6 +47,25 @@ impl<'a> Lane<'a> {
                 self.put(m, Rule::ReactsCheck, 1.0, span);
             }
         }
+        if self.proposed().is_empty() {
+            self.judges();
+        }
+    }
+
+    /// A check with no edit to verify, after a look at changes that others made: it judges those.
+    fn judges(&mut self) {
+        let Some(prompt) = self.last_prompt() else { return };
+        let shows = |m: &usize| {
+            *m > prompt
+                && self.is(*m, |b| {
+                    b.is_inspect() && b.git.iter().any(|g| g == "diff" || g == "show")
+                        || b.norm.starts_with("gh pr diff")
+                })
+        };
+        // the widest of them
+        let Some(m) = self.recent(40).filter(shows).max_by_key(|m| (self.steps[*m].text.len(), *m)) else { return };
+        self.put(m, Rule::VerifyShown, 1.0, None);
+        self.put(prompt, Rule::ChecksGiven, 1.0, None);
     }
 
     /// The edits that a check verifies, and whether they were those of a run before.
@@ -87,6 +106,14 @@ impl<'a> Lane<'a> {
             let aimed = targets.is_empty() || targets.iter().any(|t| b.edits.iter().any(|e| within(t, &e.path)));
             aimed || !(format_only || tests_only)
         });
+        if categories.len() == 1 && categories.contains(&Category::Build) {
+            // a build leaves the tests out, and what the tests passed builds
+            let tests = |m: &usize| self.is(*m, |b| b.edits.iter().all(|e| is_test_file(base(&e.path))));
+            let code: Vec<usize> = edits.iter().copied().filter(|m| !tests(m)).collect();
+            if !code.is_empty() {
+                edits = code;
+            }
+        }
         let all = edits.clone();
         let is_code = |m: &usize| {
             self.is(*m, |b| !b.edits.iter().all(|e| matches!(ending(&e.path), "md" | "txt" | "rst" | "yml" | "yaml")))

@@ -12,9 +12,9 @@ use super::shell::Kind as ShellKind;
 use super::tokens::{line_hash, scan, words};
 
 impl<'a> Lane<'a> {
-    pub(super) fn edit_rules(&mut self, n: usize, a: &'a Act, previous: &[usize], fresh: bool) {
+    pub(super) fn edit_rules(&mut self, n: usize, a: &'a Act, previous: &[usize]) {
         let sources = self.sources(a, previous);
-        self.reason(n, a, previous, &sources, fresh);
+        self.reason(n, a, previous, &sources);
     }
 
     /// The steps that showed what is replaced.
@@ -78,7 +78,9 @@ impl<'a> Lane<'a> {
             }
             for &m in previous {
                 if self.is(m, |b| (b.is_read() || b.is_search()) && b.paths.iter().any(|q| compat(&e.path, q) > 0)) {
-                    self.put(m, Rule::PrevRead, 1.0, Some(base(&e.path).to_owned()));
+                    // where another step showed all that is replaced, this one was read for something else
+                    let other = !shown.is_empty() && !shown.contains_key(&m);
+                    self.put(m, Rule::PrevRead, if other { 0.5 } else { 1.0 }, Some(base(&e.path).to_owned()));
                     sources.push(m);
                 }
             }
@@ -112,7 +114,7 @@ impl<'a> Lane<'a> {
     }
 
     /// The reason: the most recent of an open failure, an informative run, the prompt, the end of the chain of readings.
-    fn reason(&mut self, n: usize, a: &'a Act, previous: &[usize], sources: &[usize], _fresh: bool) {
+    fn reason(&mut self, n: usize, a: &'a Act, previous: &[usize], sources: &[usize]) {
         let last_prompt = self.last_prompt();
         let after = last_prompt.map_or(0, |p| p + 1);
         let mut candidates: Vec<(usize, Rule, Option<String>)> = Vec::new();
@@ -175,7 +177,9 @@ impl<'a> Lane<'a> {
             && let [.., before, _] = self.prompts.as_slice()
         {
             let before = *before;
-            self.put(before, Rule::PromptYes, 1.0, None);
+            if !self.offered(a, before) {
+                self.put(before, Rule::PromptYes, 1.0, None);
+            }
         }
     }
 
@@ -300,6 +304,24 @@ impl<'a> Lane<'a> {
         }
         let (m, (v, word)) = votes.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(&y.0)))?;
         (v >= 1.0 && self.edits.last().is_none_or(|e| m > *e)).then(|| (m, word.to_owned()))
+    }
+
+    /// What the user agreed to came out of calls before the "yes": the one that holds most of the new words.
+    fn offered(&mut self, a: &Act, after: usize) -> bool {
+        let removed: Hashes = a.edits.iter().flat_map(|e| &e.removed).flat_map(|l| words(l)).map(|w| w.hash).collect();
+        let mut votes: HashMap<usize, (f32, &str)> = HashMap::new();
+        for w in words(&a.new).into_iter().filter(|w| w.weight >= 1.0 && !removed.contains(&w.hash)) {
+            let Some(h) = self.index.holders(w.hash) else { continue };
+            let explores = |m: &usize| *m > after && self.is(*m, |b| b.group != Group::Edit);
+            if let Some(m) = h.steps.iter().map(|m| *m as usize).find(explores) {
+                votes.entry(m).or_insert((0.0, w.text)).0 += w.weight;
+            }
+        }
+        let best = votes.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(y.0.cmp(&x.0)));
+        let Some((m, (_, word))) = best else { return false };
+        let word = word.to_owned();
+        self.put(m, Rule::Offered, 1.0, Some(word));
+        true
     }
 
     /// What a new text draws on: the explorations since the prompt that first showed its telling words.

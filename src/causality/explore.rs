@@ -1,5 +1,6 @@
 //! Causes of looking, running and everything else: the effect of edits, where it looks, what it uses; and the same again.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
@@ -95,8 +96,13 @@ impl<'a> Lane<'a> {
         self.verify_run(n, a, fresh);
         let sure = self.where_it_looks(a, previous, fresh);
         self.looks_again(a, previous, sure);
+        self.values(a, previous);
+        let bare = match asked(a) {
+            Cow::Borrowed(_) => Cow::Borrowed(a.bare.as_str()),
+            Cow::Owned(text) => Cow::Owned(without_paths(&text)),
+        };
         let names: HashSet<&str> = a.paths.iter().map(|p| base(p)).collect();
-        let need: Vec<Word<'_>> = words(&a.bare).into_iter().filter(|w| !names.contains(w.text)).collect();
+        let need: Vec<Word<'_>> = words(&bare).into_iter().filter(|w| !names.contains(w.text)).collect();
         if fresh {
             self.words_when_fresh(&need);
             return;
@@ -140,18 +146,33 @@ impl<'a> Lane<'a> {
         self.said(n, previous, fresh);
         for &m in previous {
             let Some(b) = self.act(m) else { continue };
-            if b.failed && !(sure && a.looks()) && (b.group == Group::Check || b.kind == Kind::Poll || b.same_kind(a)) {
+            // the state of the work is no answer to a failure
+            let glance = a.is_inspect()
+                && a.git.iter().all(|g| matches!(g.as_str(), "diff" | "status" | "log"))
+                && !a.git.is_empty();
+            if b.failed
+                && !glance
+                && !(sure && a.looks())
+                && (b.group == Group::Check || b.kind == Kind::Poll || b.same_kind(a))
+            {
                 let span = self.failure_line(m);
                 self.put(m, Rule::Reacts, 1.0, span);
             }
             let rule = if previous.len() == 1 { Rule::PrevSingle } else { Rule::Prev };
+            let bare = previous.len() == 1 && (a.looks() || a.is_inspect()) && {
+                !self.proposed().iter().any(|(c, _)| *c == m)
+                    && self
+                        .proposed()
+                        .iter()
+                        .any(|(_, list)| list.iter().any(|(r, x, _)| *r != Rule::Folder && r.weights().p * x >= 0.5))
+            };
             // a check that passed asks for nothing
             let passed = !b.failed
                 && (b.group == Group::Check
                     || self.poll_source.get(&m).is_some_and(|s| self.is(*s, |c| c.group == Group::Check)));
             // nor does an edit that went well, where another step gives the reason
             let edited = b.group == Group::Edit && !b.failed && elsewhere;
-            let x = if listed || passed || edited { 0.6 } else { 1.0 };
+            let x = if listed || passed || edited || bare { 0.6 } else { 1.0 };
             self.put(m, rule, if b.empty { 0.7 * x } else { x }, None);
         }
         self.prompt_rules(a, previous, &need, open);
@@ -177,7 +198,8 @@ impl<'a> Lane<'a> {
         let sets = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs);
         // a long text that speaks of commits is about them; a short one is an order
         let orders = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs && p.short);
-        let Some(task) = meta.filter(sets).or(prompt.filter(orders)) else { return false };
+        let ordered = prompt.filter(orders);
+        let Some(task) = meta.filter(|m| sets(m) || ordered.is_some()).or(ordered) else { return false };
         // where most of the work since is something else, git is only asked for it
         let aside = |m: &usize| {
             self.is(*m, |b| {
@@ -188,12 +210,16 @@ impl<'a> Lane<'a> {
         let of_work = |g: &String| {
             GIT_CHANGES.contains(&g.as_str()) || LOOKS.contains(&g.as_str()) || g == "branch" || g == "remote"
         };
-        if others > 2 || !hub && !a.git.iter().any(of_work) {
-            return false;
-        }
         let changed_since = self.edits.last().is_some_and(|e| *e > task);
         let changes = |b: &Act| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
         let acts = hub || changes(a);
+        // the very step that the order names answers to it, whatever came between
+        let names = |word: &str| self.about.get(&task).is_some_and(|p| p.plain.contains(word));
+        let named = hub && (names("pr") || names("pull"))
+            || a.git.iter().any(|g| names(if g == "add" { "commit" } else { g.as_str() }));
+        if others > 2 && !(acts && named) || !hub && !a.git.iter().any(of_work) {
+            return false;
+        }
         // after edits of its own a look is at their effect
         if changed_since && !acts {
             return false;
@@ -244,7 +270,16 @@ impl<'a> Lane<'a> {
         }
         let after = self.last_prompt().map_or(0, |p| p + 1);
         if a.is_inspect() && a.git.iter().any(|g| matches!(g.as_str(), "diff" | "status")) {
-            let Some(&last) = self.changes.last().filter(|m| **m >= after) else { return false };
+            let Some(&last) = self.changes.last().filter(|m| **m >= after) else {
+                // nothing changed it since the prompt: it is the state that the user speaks of
+                if let Some(prompt) = self
+                    .last_prompt()
+                    .filter(|_| a.paths.is_empty() && a.git.iter().all(|g| matches!(g.as_str(), "diff" | "status")))
+                {
+                    self.put(prompt, Rule::PromptState, 1.0, None);
+                }
+                return false;
+            };
             if self.edits.contains(&last) {
                 // what an earlier such look showed already needs no other, unless nothing came since
                 let looked = |b: &Act| b.is_inspect() && b.git.iter().any(|g| matches!(g.as_str(), "diff" | "status"));
@@ -286,6 +321,9 @@ impl<'a> Lane<'a> {
             if any {
                 return true;
             }
+        }
+        if a.is_search() && self.search_again(a) {
+            return true;
         }
         if !a.looks() || !self.open.is_empty() {
             return false;
@@ -333,19 +371,10 @@ impl<'a> Lane<'a> {
             return;
         }
         let after = self.last_prompt().map_or(0, |p| p + 1);
-        let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
-        let same = |b: &Act| b.is_search() && b.searches.iter().any(|s| s.0 == pattern);
-        let before = self.recent(40).filter(|m| *m >= after && self.is(*m, same)).max();
-        if let Some(before) = before.filter(|_| pattern.len() >= 3) {
-            let edits: Vec<usize> = self.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
-            for m in &edits {
-                self.put(*m, Rule::SearchAgain, 1.0, None);
-            }
-            if !edits.is_empty() {
-                self.put(before, Rule::SearchAgain, 0.9, Some(pattern.to_owned()));
-                return;
-            }
+        if self.search_again(a) {
+            return;
         }
+        let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
         let names: Vec<String> = literals(pattern).filter(|l| is_file(l)).collect();
         let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= after).collect();
         for m in ops {
@@ -362,6 +391,24 @@ impl<'a> Lane<'a> {
         if let Some((m, word)) = found {
             self.put(m, Rule::LookUses, 1.0, Some(word));
         }
+    }
+
+    /// The same search after edits: whether they changed all that it had found.
+    fn search_again(&mut self, a: &Act) -> bool {
+        let after = self.last_prompt().map_or(0, |p| p + 1);
+        let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
+        let same = |b: &Act| b.is_search() && b.searches.iter().any(|s| s.0 == pattern);
+        let before = self.recent(40).filter(|m| *m >= after && self.is(*m, same)).max();
+        let Some(before) = before.filter(|_| pattern.len() >= 3) else { return false };
+        let edits: Vec<usize> = self.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
+        let first = edits.last().copied();
+        for m in &edits {
+            self.put(*m, Rule::SearchAgain, if Some(*m) == first { 1.0 } else { 0.95 }, None);
+        }
+        if !edits.is_empty() {
+            self.put(before, Rule::SearchAgain, 0.9, Some(pattern.to_owned()));
+        }
+        !edits.is_empty()
     }
 
     /// A program run: the edits since the last such run.
@@ -407,7 +454,10 @@ impl<'a> Lane<'a> {
             let x = if file { 1.0 } else { 0.35 };
             let range = a.reads.iter().find(|r| r.0 == *p).map(|r| (r.1, r.2));
             let (from, to) = range.unwrap_or((None, None));
-            let shown = self.index.showers(p);
+            let mut shown = self.index.showers(p);
+            if shown.is_empty() && !file {
+                shown = self.shown_above(p);
+            }
             let now: Vec<usize> = shown.iter().copied().filter(|m| previous.contains(m)).collect();
             let in_range: Vec<(usize, u64)> = match from {
                 Some(from) => {
@@ -461,7 +511,9 @@ impl<'a> Lane<'a> {
                 sure = true;
                 continue;
             }
-            if !now.is_empty() && file {
+            // a line that a search found says more than a mention of the file just before
+            let led = hit && a.is_read() && lo_of(range).is_some();
+            if !now.is_empty() && file && !led {
                 // what is done with a file may come from elsewhere; a look at it comes from where it was named
                 // and of a search the pattern is the point, more than the place
                 let share = if a.is_search() {
@@ -580,6 +632,19 @@ impl<'a> Lane<'a> {
             }
         }
         sure
+    }
+
+    /// The steps that showed the longest part of an address which somebody showed: a page below it was made up from it.
+    fn shown_above(&self, p: &str) -> Vec<usize> {
+        let mut above = p;
+        while let Some((upper, _)) = above.rsplit_once('/').filter(|(u, _)| u.matches('/').count() >= 2) {
+            above = upper;
+            let shown = self.index.showers(above);
+            if !shown.is_empty() {
+                return shown;
+            }
+        }
+        Vec::new()
     }
 
     /// The newest read, since the prompt, of the file whose tests these are.
@@ -755,12 +820,41 @@ impl<'a> Lane<'a> {
             }
         }
         for (m, id) in ids {
-            self.put(m, Rule::Id, 1.0, Some(id));
+            let known = self.given.contains(&xxhash_rust::xxh3::xxh3_64(id.as_bytes()));
+            self.put(m, if known { Rule::IdKnown } else { Rule::Id }, 1.0, Some(id));
         }
         for ((rule, m), (v, _, text)) in votes {
             if v > 0.3 {
                 let floor = if rule == Rule::WordsPrev { 0.9 } else { 1.215 };
                 self.put(m, rule, (v / total.max(floor)).min(1.0).sqrt(), Some(text));
+            }
+        }
+    }
+
+    /// What a tool of no known kind is given, as it stands in the turn before, else in one of the last that showed it: the
+    /// reference of an element, an address, a name.
+    fn values(&mut self, a: &Act, previous: &[usize]) {
+        if a.kind != Kind::Other {
+            return;
+        }
+        let prompt = self.last_prompt();
+        for value in a.need.lines().map(str::trim).filter(|v| is_value(v)).take(16) {
+            let tail = address_tail(value);
+            let holds = |m: &usize| {
+                let text = self.shown(*m);
+                stands(text, value) || tail.is_some_and(|t| stands(text, t))
+            };
+            let near = previous.iter().copied().rfind(holds);
+            let found = near.or_else(|| self.recent(12).filter(|m| !previous.contains(m)).take(32).find(holds));
+            // what the prompt itself gives needs no other source
+            let told = prompt.is_some_and(|p| stands(self.shown(p), value));
+            let again = previous.iter().any(|m| self.is(*m, |b| b.need.lines().any(|l| l.trim() == value)));
+            let rare = value.len() >= 8 || value.bytes().any(|b| b.is_ascii_digit());
+            if let (Some(p), true) = (prompt, told) {
+                self.put(p, Rule::Value, 0.7, Some(value.to_owned()));
+            } else if let Some(m) = found.filter(|_| !again) {
+                let span = tail.filter(|_| !stands(self.shown(m), value)).unwrap_or(value);
+                self.put(m, Rule::Value, if rare { 1.0 } else { 0.75 }, Some(span.to_owned()));
             }
         }
     }
@@ -788,6 +882,29 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// The prompt speaks of what is looked at: its plain words are in the file's name or in the pattern.
+    fn speaks(&mut self, a: &Act, prompt: usize, since: usize) {
+        let Some(about) = self.about.get(&prompt) else { return };
+        // to a part of a file leads what showed that part; a file from its top is chosen by its name, too
+        if a.reads.iter().any(|r| r.1.is_some_and(|from| from > 1)) {
+            return;
+        }
+        let says = |w: &str| {
+            let w = w.to_lowercase();
+            let one = w.strip_suffix('s').unwrap_or(&w);
+            w.len() >= 4
+                && (about.plain.contains(&w) || about.plain.contains(one) || about.plain.contains(&format!("{w}s")))
+        };
+        let names = a.paths.iter().map(|p| base(p)).chain(a.searches.iter().map(|s| s.0.as_str()));
+        let mut parts = names.flat_map(|n| n.split(|c: char| !c.is_alphanumeric()));
+        let word = parts
+            .find(|w| !matches!(*w, "func" | "type" | "file" | "from" | "with" | "this" | "that") && says(w))
+            .map(str::to_owned);
+        if word.is_some() {
+            self.put(prompt, Rule::PromptSpeaks, if since <= 1 { 1.0 } else { 0.9 }, word);
+        }
+    }
+
     /// What comes from the prompt itself, when it is near.
     fn prompt_rules(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
         let Some(prompt) = self.last_prompt() else { return };
@@ -802,6 +919,9 @@ impl<'a> Lane<'a> {
             if let Some(c) = told {
                 self.put(prompt, Rule::Told, 1.0, Some(c));
             }
+        }
+        if since <= 2 && a.looks() {
+            self.speaks(a, prompt, since);
         }
         if since > 4 {
             return;
@@ -831,12 +951,56 @@ impl<'a> Lane<'a> {
             self.put(prompt, Rule::PromptWords, x, Some(best.1));
         }
         let explained = self.proposed().iter().any(|(m, list)| {
-            *m > prompt && self.act(*m).is_some() && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.6)
+            *m > prompt && self.act(*m).is_some() && list.iter().any(|(r, x, _)| r.weights().p * x >= 0.55)
         });
         if since <= 2 && open > 0.4 && !explained {
             self.put(prompt, Rule::PromptOnly, if since == 1 { 1.0 } else { 0.7 }, None);
         }
     }
+}
+
+/// The text of a call whose words are to be explained: of a search what is searched for; of commands not what they print
+/// between their outputs, nor the marks around a text handed to them.
+fn asked(a: &Act) -> Cow<'_, str> {
+    if a.is_search() && !a.searches.is_empty() {
+        return a.searches.iter().map(|s| s.0.as_str()).collect::<Vec<_>>().join("\n").into();
+    }
+    if !matches!(a.kind, Kind::Shell(_)) || !["echo", "printf", "EOF"].iter().any(|w| a.need.contains(w)) {
+        return a.need.as_str().into();
+    }
+    let prints = |c: &str| {
+        matches!(c.split_whitespace().next(), Some("echo" | "printf")) && !c.contains('>') && !c.contains('$')
+    };
+    let parts = a.need.split(['\n', ';', '&', '|']).filter(|c| !prints(c));
+    parts.collect::<Vec<_>>().join("\n").replace("EOF", "").into()
+}
+
+/// Whether a value given to a tool is one that has to come from somewhere: more than a plain word, a small number, a yes.
+fn is_value(v: &str) -> bool {
+    let telling = v.bytes().any(|b| b.is_ascii_alphabetic())
+        && v.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'/' | b':' | b'#' | b' '));
+    // the folder that one works in is no finding
+    let folder = v.starts_with(['/', '~']) && !is_file(v);
+    !folder && (2..=300).contains(&v.len()) && (telling || v.len() >= 5 && v.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The end of an address that a page shows as a link: `runs/123` of `https://host/owner/name/runs/123`.
+fn address_tail(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://")?;
+    let rest = rest.trim_end_matches('/');
+    let (before, _) = rest.rsplit_once('/')?;
+    let from = before.rfind('/').map_or(0, |i| i + 1);
+    let tail = &rest[from..];
+    (from > 0 && tail.len() >= 8 && tail.bytes().any(|b| b.is_ascii_digit())).then_some(tail)
+}
+
+/// Whether a value stands in a text as a whole, not within a longer word.
+fn stands(text: &str, value: &str) -> bool {
+    let inner = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    text.match_indices(value).take(64).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + value.len()..].chars().next());
+        !inner(before) && !inner(after)
+    })
 }
 
 /// A path below a folder without that folder; else without its root.

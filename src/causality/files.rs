@@ -53,7 +53,10 @@ pub(super) fn is_file(path: &str) -> bool {
 
 /// Whether a file lies at, or below, a target that a command names.
 pub(super) fn within(target: &str, file: &str) -> bool {
-    let inner = format!("/{}/", target.trim_matches(['/', '.']));
+    let inner = format!(
+        "/{}/",
+        target.trim_start_matches("./").trim_start_matches("../").trim_start_matches('/').trim_end_matches(['/', '.'])
+    );
     compat(target, file) > 0 || format!("/{file}").contains(&inner)
 }
 

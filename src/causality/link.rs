@@ -191,7 +191,7 @@ fn steps<'a>(events: &'a [Event], members: &[usize]) -> (Vec<Step<'a>>, HashMap<
             turn += 1;
         }
         last = if what == What::Call { e.turn_id.as_deref() } else { None };
-        let text = if what == What::Call { e.output_text() } else { e.input_text() };
+        let text = if what == What::Call { decoded(e) } else { e.input_text() };
         steps.push(Step { event: i, what, turn, text });
     }
     (steps, said)
@@ -231,6 +231,8 @@ pub(super) struct Lane<'a> {
     pub reason: ByStep<usize>,
     pub follows: ByStep<usize>,
     pub how_known: Hashes,
+    /// Words that calls used.
+    pub given: Hashes,
     pub wrote: ByHash<usize>,
     pub asks: Vec<usize>,
     pub ran_at: Vec<usize>,
@@ -279,6 +281,7 @@ impl<'a> Lane<'a> {
             reason: ByStep::default(),
             follows: ByStep::default(),
             how_known: Hashes::default(),
+            given: Hashes::default(),
             wrote: ByHash::default(),
             asks: Vec::new(),
             ran_at: Vec::new(),
@@ -422,6 +425,16 @@ impl<'a> Lane<'a> {
         }
         match self.steps[n].what {
             What::Prompt => {
+                let mut about = about;
+                let answer = n.checked_sub(1).filter(|m| self.steps[*m].what == What::Answer);
+                if let (Some(a), Some(m)) = (about.as_mut().filter(|a| a.agrees), answer) {
+                    // a "yes" says what the agent offered
+                    let text = &self.steps[m].text;
+                    let from = text.len().saturating_sub(600);
+                    let from = (from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
+                    a.squeezed.push(' ');
+                    a.squeezed.push_str(&squeeze(&text[from..]));
+                }
                 self.about.extend(about.map(|a| (n, a)));
                 self.prompts.push(n);
                 self.open.clear();
@@ -545,6 +558,7 @@ impl<'a> Lane<'a> {
         if !a.looks() && a.group != Group::Edit {
             self.how_known.extend(super::check::how_words(a).into_iter().map(|(h, _)| h));
         }
+        self.given.extend(seen.need.iter().copied());
         for id in seen.ids {
             self.poll_ids.entry(id).or_insert(n);
         }
@@ -558,7 +572,9 @@ impl<'a> Lane<'a> {
             }
         } else {
             let quiet = |g: &String| matches!(g.as_str(), "status" | "branch" | "commit" | "log" | "diff");
-            let tells = a.is_shell(&[ShellKind::Run, ShellKind::Inspect, ShellKind::FileOp]) || a.kind == Kind::Other;
+            let tells = a.is_shell(&[ShellKind::Run, ShellKind::Inspect, ShellKind::FileOp])
+                || a.kind == Kind::Other
+                || a.failed && a.is_shell(&[ShellKind::Vcs]);
             if tells && !a.git.iter().any(quiet) && body(text).trim().len() > 30 {
                 self.runs.push(n);
             }
@@ -606,7 +622,7 @@ impl<'a> Lane<'a> {
             self.put(one, Rule::TodoPlan, 1.0, None);
         }
         match a.group {
-            Group::Edit => self.edit_rules(n, a, &previous, fresh),
+            Group::Edit => self.edit_rules(n, a, &previous),
             Group::Check => self.check_rules(n, a, &previous),
             Group::Explore => {}
         }
@@ -733,6 +749,8 @@ impl<'a> Lane<'a> {
                             | Rule::OldWrote
                             | Rule::OldWroteShown
                             | Rule::LookEdit
+                            | Rule::SearchAgain
+                            | Rule::Moved
                     )
                 })
             })
@@ -751,7 +769,10 @@ impl<'a> Lane<'a> {
     fn cause(&self, m: usize, confidence: f32) -> Cause {
         let list = self.proposals.iter().find(|(c, _)| *c == m).map(|(_, l)| l.as_slice()).unwrap_or_default();
         let strength = |p: &&Proposal| p.0.weights().p * p.1;
-        let best = list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)));
+        // coming just before is named only where nothing else shows
+        let shows = |p: &&Proposal| p.0.weights().kind != super::Kind::Order && strength(p) >= 0.3;
+        let best = list.iter().filter(shows).max_by(|a, b| strength(a).total_cmp(&strength(b)));
+        let best = best.or_else(|| list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))));
         let weights = best.map(|b| b.0.weights());
         // the rule with the best evidence to show need not be the strongest
         let mut spans: Vec<&Proposal> = list.iter().filter(|p| p.2.is_some()).collect();
@@ -900,6 +921,16 @@ fn agrees(text: &str) -> bool {
     let words = lower.split_whitespace().count();
     words <= 10
         && YES.iter().any(|y| lower.strip_prefix(y).is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric())))
+}
+
+/// The output of a call, the strings of a value in it as they would be printed: tools of no known kind answer with JSON, in
+/// which a line ends with `\n` and the path behind it would not be seen.
+fn decoded(e: &Event) -> std::borrow::Cow<'_, str> {
+    let text = e.output_text();
+    if !text.contains("\\n") || !body(&text).trim_start().starts_with(['{', '[']) {
+        return text;
+    }
+    text.replace("\\n", "\n").replace("\\t", "\t").replace("\\\"", "\"").into()
 }
 
 /// Whether injected text instructs the agent, as a skill or a command of the user does.

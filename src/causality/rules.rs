@@ -45,7 +45,7 @@ rules! {
     /// A step of the version-control task that the prompt sets: commit, push, open a pull request.
     PromptTask = "prompt-task", 0.90, 5.0, Prompt;
     /// A look at the work, or the step before, that such a step rests on.
-    TaskLook = "task-look", 0.70, 1.5, Content;
+    TaskLook = "task-look", 0.80, 1.5, Content;
     /// Searches again for what those edits were to change.
     SearchAgain = "searches-again", 0.80, 3.4, Verify;
     /// Searches for what that edit wrote or touched: who else uses it.
@@ -57,7 +57,7 @@ rules! {
     /// Uses telling words of the prompt that no call showed since.
     PromptWords = "prompt-words", 0.70, 2.4, Prompt;
     /// The prompt that a short "yes" refers to.
-    PromptYes = "prompt-agreed", 0.75, 0.5, Prompt;
+    PromptYes = "prompt-agreed", 0.45, 0.5, Prompt;
     /// The prompt names the file.
     PromptPath = "prompt-path", 0.62, 2.6, Prompt;
     /// The prompt names the file and the line.
@@ -69,7 +69,7 @@ rules! {
     /// The turn before showed the path.
     PathPrev = "path-just-shown", 0.85, 3.2, Content;
     /// The most recent listing, search or run that showed the path.
-    PathListed = "path-listed", 0.62, 2.4, Content;
+    PathListed = "path-listed", 0.70, 2.4, Content;
     /// The first step that showed a path which the fresh prompt does not name.
     PathKnown = "path-known", 0.35, 0.8, Content;
     /// Looked into the folder where the agent expects a file that nothing showed.
@@ -86,6 +86,20 @@ rules! {
     WordsPrev = "words-just-shown", 0.72, 2.2, Content;
     /// Showed an id that nobody guesses.
     Id = "id-shown", 0.90, 4.4, Content;
+    /// Showed the very value that a tool of no known kind is given.
+    Value = "value-shown", 0.80, 3.0, Content;
+    /// Showed such an id, which other calls used since.
+    IdKnown = "id-known", 0.75, 1.5, Content;
+    /// The prompt speaks of what is looked at.
+    PromptSpeaks = "prompt-speaks", 0.60, 1.0, Prompt;
+    /// The prompt asks for a look at the state that it left.
+    PromptState = "prompt-state", 0.55, 2.4, Prompt;
+    /// Showed the changes of others that a check is to judge.
+    VerifyShown = "verify-shown", 0.60, 3.0, Verify;
+    /// The prompt wants those changes judged.
+    ChecksGiven = "prompt-judge", 0.55, 2.8, Prompt;
+    /// Showed what the agent offered, and the user agreed to.
+    Offered = "offered-from", 0.70, 1.5, Content;
     /// Words that only this step showed.
     WordsOnly = "words-only-there", 0.72, 1.8, Content;
     /// Words that this step showed last.
@@ -95,7 +109,7 @@ rules! {
     /// One of several calls just before.
     Prev = "just-before", 0.30, 0.6, Order;
     /// The only call just before.
-    PrevSingle = "only-call-before", 0.75, 2.2, Order;
+    PrevSingle = "only-call-before", 0.55, 2.2, Order;
     /// The turn before failed.
     Reacts = "reacts", 0.85, 4.2, Retry;
     /// The same thing again with other arguments after a failure.
@@ -119,11 +133,11 @@ rules! {
     /// Looks at what this edit wrote: its lines are in the output.
     LookEdit = "looks-at-edit", 0.85, 3.8, Verify;
     /// Looks into the file just edited.
-    LookFile = "looks-into-edited", 0.75, 3.3, Verify;
+    LookFile = "looks-into-edited", 0.85, 3.3, Verify;
     /// A throw-away program run after edits.
     VerifyRun = "verify-run", 0.72, 2.0, Verify;
     /// The next step with version control.
-    VcsStep = "vcs-step", 0.70, 2.5, Plan;
+    VcsStep = "vcs-step", 0.85, 2.5, Plan;
     /// The call whose completion the list records.
     Todo = "list-records", 0.85, 5.0, Plan;
     /// The list that named this item.
@@ -169,5 +183,5 @@ rules! {
     /// The agent's answer tells of what this call showed.
     Tells = "answer-tells", 0.80, 3.0, Content;
     /// The answer says how the last check went.
-    TellsCheck = "answer-checked", 0.85, 2.0, Content;
+    TellsCheck = "answer-checked", 0.70, 2.0, Content;
 }
