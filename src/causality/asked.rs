@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::act::Act;
 use super::check::how_words;
+use super::files::folders_above;
 use super::index::name_key;
 use super::tokens::{LIMIT, floor, line_hash, literals, scan};
 use crate::event::{Event, EventType};
@@ -60,6 +61,7 @@ impl Asked {
             self.names.add(name);
             // the same name is found as a word, too
             self.words.add(name);
+            folders_above(p).for_each(|above| self.names.add(name_key(above)));
         }
         for e in &a.edits {
             e.removed.iter().chain(&e.added).for_each(|l| self.lines.add(line_hash(l)));

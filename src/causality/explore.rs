@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Group, Kind};
 use super::asked::SAID;
-use super::files::{base, compat, is_file, subject};
+use super::files::{base, compat, folders_above, is_file, subject};
 use super::hash::Hashes;
 use super::index::name_key;
 use super::link::{Lane, What, last_of, norm_key, norm_words, squeeze};
 use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
-use super::tokens::{Word, is_opaque, line_hash, literals, source_line, words};
+use super::tokens::{Word, is_opaque, line_hash, literals, source_line, without_paths, words};
 
 /// Git subcommands that look at the work.
 const LOOKS: &[&str] = &["status", "log", "diff", "show", "stash-list"];
@@ -636,15 +636,8 @@ impl<'a> Lane<'a> {
 
     /// The steps that showed the longest part of an address which somebody showed: a page below it was made up from it.
     fn shown_above(&self, p: &str) -> Vec<usize> {
-        let mut above = p;
-        while let Some((upper, _)) = above.rsplit_once('/').filter(|(u, _)| u.matches('/').count() >= 2) {
-            above = upper;
-            let shown = self.index.showers(above);
-            if !shown.is_empty() {
-                return shown;
-            }
-        }
-        Vec::new()
+        let mut shown = folders_above(p).map(|above| self.index.showers(above));
+        shown.find(|s| !s.is_empty()).unwrap_or_default()
     }
 
     /// The newest read, since the prompt, of the file whose tests these are.

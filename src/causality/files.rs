@@ -90,6 +90,14 @@ pub(super) fn ending(path: &str) -> &str {
     base(path).rsplit_once('.').map_or("", |(_, e)| e)
 }
 
+/// What a path or an address lies below, the nearest first, as long as that names a place of its own.
+pub(super) fn folders_above(path: &str) -> impl Iterator<Item = &str> {
+    fn above(path: &str) -> Option<&str> {
+        path.rsplit_once('/').map(|(upper, _)| upper).filter(|u| u.matches('/').count() >= 2)
+    }
+    std::iter::successors(above(path), |p| above(p))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::blame::changes;
-use crate::action::{FileEdit, Hunk};
+use crate::action::Hunk;
 use crate::event::Status;
 use crate::graph::Whole;
 use crate::patch::recorded;
