@@ -122,8 +122,37 @@ fn recordings(shared: &Path) -> Vec<(PathBuf, Value)> {
             all.extend(sessions.into_iter().map(|f| (f, scenario(&file))));
         }
     }
+    for folder in ["sequential", "parallel", "prompts"] {
+        let file = shared.join(format!("agentlab/scenarios/copilot-{folder}.json"));
+        let sessions = dir.join("copilot").join(folder);
+        if file.is_file() && sessions.is_dir() {
+            let sessions =
+                below(&sessions, &|p| p.to_string_lossy().contains("/session-state/") && name(p) == "events.jsonl");
+            all.extend(sessions.into_iter().map(|f| (f, scenario(&file))));
+        }
+    }
     all.retain(|(_, s)| s.get("causes").is_some_and(Value::is_object) && s.get("subagents").is_none());
     all
+}
+
+/// Aider edits from the text of an answer: the first edit does what the prompt asks, those after it answer the test that
+/// failed, the one that was refused is tried again.
+#[test]
+fn aiders_edits_answer_the_prompt_and_the_test() {
+    let events = exported(&package().join("fixtures/aider/0.86.2-fix-counter/.aider.chat.history.md"));
+    let number = |id: &Value| events.iter().find(|e| e["event_id"] == *id).map_or(0, |e| e["number"].as_u64().unwrap());
+    let kind = |n: u64| {
+        let e = events.iter().find(|e| e["number"] == n).unwrap();
+        e["tool_name"].as_str().unwrap_or(e["event_type"].as_str().unwrap()).to_owned()
+    };
+    let first: Vec<(u64, String)> = events
+        .iter()
+        .filter(|e| e["tool_name"] == "edit")
+        .map(|e| number(&e["causes"][0]["event_id"]))
+        .map(|n| (n, kind(n)))
+        .collect();
+    let kinds: Vec<&str> = first.iter().map(|(_, k)| k.as_str()).collect();
+    assert_eq!(kinds, ["user_input", "test", "test", "edit", "edit"], "{first:?}");
 }
 
 /// What a scenario says a call used, and all that this rests on.
