@@ -882,6 +882,10 @@ impl<'a> Lane<'a> {
         if a.reads.iter().any(|r| r.1.is_some_and(|from| from > 1)) {
             return;
         }
+        // while a failure is open, that is what one looks into
+        if !self.open.is_empty() {
+            return;
+        }
         let says = |w: &str| {
             let w = w.to_lowercase();
             let one = w.strip_suffix('s').unwrap_or(&w);

@@ -775,7 +775,8 @@ impl<'a> Lane<'a> {
         let best = best.or_else(|| list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))));
         let weights = best.map(|b| b.0.weights());
         // the rule with the best evidence to show need not be the strongest
-        let mut spans: Vec<&Proposal> = list.iter().filter(|p| p.2.is_some()).collect();
+        let says = |p: &&Proposal| p.2.as_deref().is_some_and(|t| t.chars().any(char::is_alphanumeric));
+        let mut spans: Vec<&Proposal> = list.iter().filter(says).collect();
         spans.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
         let evidence = spans.iter().find_map(|p| self.locate(m, p.2.as_deref()?));
         Cause {

@@ -69,7 +69,7 @@ rules! {
     /// The turn before showed the path.
     PathPrev = "path-just-shown", 0.85, 3.2, Content;
     /// The most recent listing, search or run that showed the path.
-    PathListed = "path-listed", 0.70, 2.4, Content;
+    PathListed = "path-listed", 0.80, 2.4, Content;
     /// The first step that showed a path which the fresh prompt does not name.
     PathKnown = "path-known", 0.35, 0.8, Content;
     /// Looked into the folder where the agent expects a file that nothing showed.
@@ -109,7 +109,7 @@ rules! {
     /// One of several calls just before.
     Prev = "just-before", 0.30, 0.6, Order;
     /// The only call just before.
-    PrevSingle = "only-call-before", 0.55, 2.2, Order;
+    PrevSingle = "only-call-before", 0.62, 2.2, Order;
     /// The turn before failed.
     Reacts = "reacts", 0.85, 4.2, Retry;
     /// The same thing again with other arguments after a failure.

@@ -167,12 +167,12 @@ fn why_did_it_delete_this_line() {
                 ← #5 gave what it uses 98%: “del items[0]” (output:3)
 
             5 ● Read total.py
-                ← #4 went wrong, this answers it 97%
-                ← #3 gave what it uses 70%: “total.py” (output:1)
+                ← #4 went wrong, this answers it 98%
+                ← #3 gave what it uses 80%: “total.py” (output:1)
                 ← #2 asked for it 54%: “total” (prompt:1)
 
             4 ✗ $ python3 -m pytest tests/test_total.py  failed
-                ← #3 came just before; nothing else speaks for it 55%
+                ← #3 came just before; nothing else speaks for it 62%
 
             3 ● Grep “def total”
                 ← #2 asked for it 97%
@@ -220,12 +220,12 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
                 ← #5 gave what it uses 88%: “sum(items)” (output:4)
 
             5 ● Read total.py
-                ← #4 went wrong, this answers it 97%: “assert total([1, 2, 3]) == 6” (output:2)
-                ← #3 gave what it uses 70%: “total.py” (output:1)
+                ← #4 went wrong, this answers it 98%: “assert total([1, 2, 3]) == 6” (output:2)
+                ← #3 gave what it uses 80%: “total.py” (output:1)
                 ← #2 asked for it 54%: “total” (prompt:1)
 
             4 ✗ $ python3 -m pytest tests/test_total.py  failed
-                ← #3 came just before; nothing else speaks for it 55%
+                ← #3 came just before; nothing else speaks for it 62%
 
             3 ● Grep “def total”
                 ← #2 asked for it 97%

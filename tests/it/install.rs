@@ -447,7 +447,8 @@ fn the_written_command_records_and_survives_the_programs_end() {
     use std::process::Stdio;
     let home = Home::new("2.1.330");
     let program = home.path("bin/causetrace");
-    fs::copy(env!("CARGO_BIN_EXE_causetrace"), &program).unwrap();
+    // by another process: what another thread starts meanwhile would inherit the copy, open for writing, which cannot be run
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_causetrace")).arg(&program).status().unwrap().success());
     let out = Command::new(&program)
         .args(["install", "claude-code"])
         .env("HOME", home.0.path())

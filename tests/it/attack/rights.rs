@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::machine::{Machine, Said, wait};
 use super::places::ends;
@@ -87,7 +87,9 @@ fn program(m: &Machine) -> Option<PathBuf> {
         return None;
     }
     let to = m.path().join("causetrace");
-    fs::copy(env!("CARGO_BIN_EXE_causetrace"), &to).unwrap();
+    // by another process: one that another thread starts meanwhile would inherit the open copy, and what is open for writing
+    // cannot be run
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_causetrace")).arg(&to).status().unwrap().success());
     fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(m.path(), fs::Permissions::from_mode(0o777)).unwrap();
     Some(to)
