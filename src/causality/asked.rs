@@ -36,11 +36,14 @@ impl Asked {
         let asked = Self { words: Filter::new(size), names: Filter::new(size / 16), lines: Filter::new(size / 4) };
         events.par_iter().zip(acts).with_min_len(64).for_each(|(e, act)| match act {
             Some(a) => asked.call(a),
-            // of what the agent says as its answer all is looked at
-            None if e.event_type == EventType::Message => asked.telling(&e.input_text()),
-            None if e.event_type == EventType::Reasoning => {
+            None if matches!(e.event_type, EventType::Message | EventType::Reasoning) => {
                 let text = e.input_text();
+                // the cut may make another word of the last one
                 asked.telling(&text[..floor(&text, SAID)]);
+                // of what the agent says as its answer all is looked at
+                if e.event_type == EventType::Message && text.len() > SAID {
+                    asked.telling(&text);
+                }
             }
             None => {}
         });
@@ -121,5 +124,22 @@ impl Filter {
 
     fn has(&self, hash: u64) -> bool {
         self.place(hash).is_some_and(|(bits, bit)| bits.load(Ordering::Relaxed) & bit != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_announced_as_the_cut_leaves_it() {
+        let text = format!("{}parse_everything", " ".repeat(SAID - 6));
+        let said = |event_type| Event { event_type, tool_input: Some(text.as_str().into()), ..Event::default() };
+        let hash = |w: &str| xxhash_rust::xxh3::xxh3_64(w.as_bytes());
+        for (event_type, whole) in [(EventType::Message, true), (EventType::Reasoning, false)] {
+            let asked = Asked::of(&[said(event_type)], &[None]);
+            assert!(asked.word(hash("parse_")));
+            assert_eq!(asked.word(hash("parse_everything")), whole);
+        }
     }
 }
