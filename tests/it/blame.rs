@@ -169,7 +169,6 @@ fn why_did_it_delete_this_line() {
             5 ● Read total.py
                 ← #4 went wrong, this answers it 98%
                 ← #3 gave what it uses 80%: “total.py” (output:1)
-                ← #2 asked for it 54%: “total” (prompt:1)
 
             4 ✗ $ python3 -m pytest tests/test_total.py  failed
                 ← #3 came just before; nothing else speaks for it 62%
@@ -222,7 +221,6 @@ fn lines_name_their_edit_and_what_no_event_wrote_its_commit() {
             5 ● Read total.py
                 ← #4 went wrong, this answers it 98%: “assert total([1, 2, 3]) == 6” (output:2)
                 ← #3 gave what it uses 80%: “total.py” (output:1)
-                ← #2 asked for it 54%: “total” (prompt:1)
 
             4 ✗ $ python3 -m pytest tests/test_total.py  failed
                 ← #3 came just before; nothing else speaks for it 62%
