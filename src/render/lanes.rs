@@ -12,8 +12,12 @@ use crate::graph::Graph;
 /// Lanes beyond this share of the width are cut on the right, so that labels keep room.
 const LANES_SHARE: usize = 2;
 
-/// The rows of the graph: visible events with edges to all their causes; with `proven` to their proven parents. Edges of mere
-/// order are dashed. A hidden event is looked through.
+/// Events that a lane reaches back at most. What was seen longer ago is named in the row only: hundreds of lanes side by side show
+/// nobody anything, and each row would cost them all.
+const REACH: usize = 2000;
+
+/// The rows of the graph: visible events with edges to all their causes within reach; with `proven` to their proven parents.
+/// Edges of mere order are dashed. A hidden event is looked through.
 pub fn lanes(term: &Term, graph: &Graph, visible: &[bool], proven: bool, min_confidence: f32) -> Vec<String> {
     let edges = edges(graph, visible, proven, min_confidence);
     let mut renderer = GraphRowRenderer::new().output().with_min_row_height(1).build_box_drawing();
@@ -21,7 +25,8 @@ pub fn lanes(term: &Term, graph: &Graph, visible: &[bool], proven: bool, min_con
     let mut rows = Vec::new();
     for i in (0..graph.events.len()).rev().filter(|i| visible[*i]) {
         let event = &graph.events[i];
-        let ancestors = edges[i].iter().map(|(p, weak)| match weak {
+        let near = edges[i].iter().filter(|(p, _)| i - p <= REACH);
+        let ancestors = near.map(|(p, weak)| match weak {
             true => Ancestor::Ancestor(*p),
             false => Ancestor::Parent(*p),
         });
@@ -80,4 +85,28 @@ fn edges(graph: &Graph, visible: &[bool], proven: bool, min_confidence: f32) -> 
         edges.push(seen);
     }
     edges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::event::{Event, EventType};
+
+    #[test]
+    fn a_lane_reaches_back_only_so_far() {
+        let lines = |from: usize| {
+            let event = |i: usize| Event {
+                event_id: format!("{i:05}"),
+                event_type: EventType::ContextUpdate,
+                parents: if i == REACH + 1 { vec![format!("{from:05}")] } else { Vec::new() },
+                ..Event::default()
+            };
+            let graph = Graph::new((0..=REACH + 1).map(event).collect(), &|_| Action::Other);
+            let rows = lanes(&Term::default(), &graph, &vec![true; REACH + 2], false, 0.0);
+            rows.iter().filter(|r| r.contains('│')).count()
+        };
+        assert!(lines(1) >= REACH - 1);
+        assert_eq!(lines(0), 0);
+    }
 }
