@@ -5,6 +5,7 @@
 //! What is not announced here is not found later: a rule that asks for words of another text has to add that text in
 //! [`Asked::of`]. The index checks it in debug builds.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -13,7 +14,8 @@ use super::act::Act;
 use super::check::how_words;
 use super::files::folders_above;
 use super::index::name_key;
-use super::tokens::{LIMIT, floor, line_hash, literals, scan};
+use super::tokens::{LIMIT, floor, line_hash, literals, scan, without_paths};
+use super::wording::to_explain;
 use crate::event::{Event, EventType};
 
 /// So much of what the agent says before a call is looked at, in bytes.
@@ -54,6 +56,9 @@ impl Asked {
         let all = |text: &str| scan(text, |w| self.words.add(w.hash));
         all(&a.need);
         all(&a.bare);
+        if let Cow::Owned(text) = to_explain(a) {
+            all(&without_paths(&text));
+        }
         self.telling(&a.new);
         if let Some((pattern, _)) = a.searches.first() {
             literals(pattern).for_each(|l| all(&l));

@@ -1,4 +1,4 @@
-//! The pass: one lane per agent, its steps in order, each call's proposals weighed and decided.
+//! The pass: one lane per agent, its steps in order, each call's rules asked for proposals.
 //!
 //! A call's candidates are steps of earlier turns of the same agent that are still in its context. What decides is (a) the
 //! turn, (b) what kind of act the call is, (c) for each kind a few exact questions to the index: which edits came since the
@@ -10,18 +10,18 @@ use rayon::prelude::*;
 
 use super::act::{Act, Group, Kind, body};
 use super::asked::Asked;
+use super::decide::FLOOR;
 use super::files::{base, compat};
 use super::hash::{ByHash, ByStep, Hashes};
 use super::index::{Index, Shown, coined};
+use super::prompt::Prompt;
 use super::rules::Rule;
 use super::shell::{Category, Check, GIT_CHANGES, Kind as ShellKind};
 use super::tokens::line_hash;
-use super::{Cause, Evidence, Links};
+use super::{Cause, Links};
 use crate::action::Action;
 use crate::event::{Event, EventType};
 
-/// An edge below this confidence is not reported; the primary always is.
-const FLOOR: f32 = 0.50;
 /// At most so many causes beside verified edits and sources of replaced text.
 const CAP: usize = 4;
 /// A lane of more events is long.
@@ -116,23 +116,6 @@ impl<'a> Seen<'a> {
         let shown = Shown::of(body(text), false, asked);
         Self { shown, need: coined(&a.need, asked).0, new, wrote, ids, about: None }
     }
-}
-
-/// What is known of a prompt.
-#[derive(Default)]
-pub(super) struct Prompt {
-    /// With single blanks.
-    pub squeezed: String,
-    pub asks: BTreeSet<Category>,
-    /// It speaks of version control at its end.
-    pub vcs: bool,
-    /// It is an order of a few words.
-    pub short: bool,
-    pub agrees: bool,
-    /// Its plain words, in lower case.
-    pub plain: HashSet<String>,
-    /// Hashes of its words that are asked for.
-    pub words: Hashes,
 }
 
 /// A proposal: the rule, how strongly it applies (0 to 1), and the text it rests on.
@@ -710,218 +693,6 @@ impl<'a> Lane<'a> {
         }
         self.gone.extend(gone);
     }
-
-    /// Weighs the proposals: confidence by noisy-or of the rules' `p`, the primary by their `r`.
-    fn decide(&mut self, n: usize, most: usize) -> Vec<Cause> {
-        let mut weighed: Vec<(usize, f32, f32)> = Vec::with_capacity(self.proposals.len());
-        for (m, list) in &self.proposals {
-            let mut open = 1.0f32;
-            let mut strong: Vec<f32> = Vec::with_capacity(list.len());
-            for (rule, x, _) in list {
-                let w = rule.weights();
-                // coming just before adds nothing to what shows more
-                if !(*rule == Rule::Prev && list.len() > 1) {
-                    open *= 1.0 - w.p * x;
-                }
-                strong.push(w.r * x);
-            }
-            strong.sort_by(|a, b| b.total_cmp(a));
-            let score: f32 = strong.iter().zip(0i32..).map(|(v, i)| v * 0.5f32.powi(i)).sum();
-            weighed.push((*m, (1.0 - open).min(0.98), score));
-        }
-        let Some(&(primary, ..)) = weighed.iter().max_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0))) else {
-            return Vec::new();
-        };
-        self.primary.insert(n, primary);
-        weighed.retain(|(m, confidence, _)| *m == primary || *confidence >= FLOOR);
-        weighed.sort_by(|a, b| (b.0 == primary).cmp(&(a.0 == primary)).then(b.1.total_cmp(&a.1)).then(b.0.cmp(&a.0)));
-        let bound = |m: usize| {
-            let list = self.proposals.iter().find(|(c, _)| *c == m);
-            list.is_some_and(|(_, l)| {
-                l.iter().any(|(r, ..)| {
-                    matches!(
-                        r,
-                        Rule::Verify
-                            | Rule::VerifyMain
-                            | Rule::VerifyInherit
-                            | Rule::VerifyRun
-                            | Rule::OldShown
-                            | Rule::OldWrote
-                            | Rule::OldWroteShown
-                            | Rule::LookEdit
-                            | Rule::SearchAgain
-                            | Rule::Moved
-                    )
-                })
-            })
-        };
-        let mut free = 0;
-        weighed.retain(|(m, ..)| {
-            if *m == primary || bound(*m) {
-                return true;
-            }
-            free += 1;
-            free < most
-        });
-        weighed.into_iter().map(|(m, confidence, _)| self.cause(m, confidence)).collect()
-    }
-
-    fn cause(&self, m: usize, confidence: f32) -> Cause {
-        let list = self.proposals.iter().find(|(c, _)| *c == m).map(|(_, l)| l.as_slice()).unwrap_or_default();
-        let strength = |p: &&Proposal| p.0.weights().p * p.1;
-        // coming just before is named only where nothing else shows
-        let shows = |p: &&Proposal| p.0.weights().kind != super::Kind::Order && strength(p) >= 0.3;
-        let best = list.iter().filter(shows).max_by(|a, b| strength(a).total_cmp(&strength(b)));
-        let best = best.or_else(|| list.iter().max_by(|a, b| strength(a).total_cmp(&strength(b))));
-        let weights = best.map(|b| b.0.weights());
-        // the rule with the best evidence to show need not be the strongest
-        let says = |p: &&Proposal| p.2.as_deref().is_some_and(|t| t.chars().any(char::is_alphanumeric));
-        let mut spans: Vec<&Proposal> = list.iter().filter(says).collect();
-        spans.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
-        let evidence = spans.iter().find_map(|p| self.locate(m, p.2.as_deref()?));
-        Cause {
-            event: self.steps[m].event,
-            kind: weights.as_ref().map_or(super::Kind::Order, |w| w.kind),
-            confidence,
-            rule: weights.map_or(super::PREVIOUS, |w| w.name),
-            evidence,
-        }
-    }
-
-    /// Where a text stands in a step: the line of its output, of the input's field, or of the prompt.
-    fn locate(&self, m: usize, span: &str) -> Option<Evidence> {
-        let e = self.event(m);
-        let shorten = |line: &str| super::tokens::floor(line, 160);
-        let find = |text: &str, place: &str| {
-            let at = text.find(span)?;
-            let number = text[..at].bytes().filter(|b| *b == b'\n').count() + 1;
-            let shown = span.lines().next().unwrap_or(span);
-            Some(Evidence { text: shown[..shorten(shown)].to_owned(), place: format!("{place}:{number}") })
-        };
-        if self.steps[m].what != What::Call {
-            return find(&self.steps[m].text, "prompt");
-        }
-        if let Some(found) = find(&self.steps[m].text, "output") {
-            return Some(found);
-        }
-        match e.tool_input.as_ref()? {
-            serde_json::Value::String(s) => find(s, "input"),
-            serde_json::Value::Object(map) => {
-                let mut fields = map.iter().filter_map(|(k, v)| Some((k, v.as_str()?)));
-                fields.find_map(|(k, v)| find(v, &format!("input.{k}")))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Prompt {
-    fn of(text: &str, shown: &Shown<'_>) -> Self {
-        let asks = [
-            (Category::Test, &["test", "tests", "spec", "CI"][..]),
-            (Category::Lint, &["lint", "linter", "linting", "clippy", "typecheck", "type-check"][..]),
-            (Category::Format, &["format", "formatting", "fmt", "reformat"][..]),
-            (Category::Build, &["build", "builds", "compile", "compiles", "building"][..]),
-        ];
-        let tail_from = text.len().saturating_sub(600);
-        let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-        // the words of a sentence, not the parts of a path or an address
-        let tail: Vec<&str> = text[tail_from..]
-            .split_whitespace()
-            .filter(|w| !(w.contains(['/', '_']) && w.len() > 12))
-            .flat_map(|w| w.split(|c: char| !(c.is_alphanumeric() || c == '-')))
-            .collect();
-        let vcs = orders_vcs(&text[tail_from..]);
-        let short = text.split_whitespace().take(41).count() <= 40;
-        let plain = text[..super::tokens::floor(text, 2000)]
-            .split(|c: char| !c.is_alphanumeric())
-            .map(str::to_lowercase)
-            .collect();
-        let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
-        let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
-        let words = shown.words.iter().copied().collect();
-        let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
-        Self { squeezed, asks, vcs, short, agrees: agrees(text), plain, words }
-    }
-}
-
-/// Whether a text orders a step of version control: its verb at the beginning of a clause ("commit this", "ok, push it", "and
-/// then rebase"), or a pull request or release that is to be made.
-fn orders_vcs(text: &str) -> bool {
-    const VERBS: &[&str] = &[
-        "commit",
-        "push",
-        "pull",
-        "merge",
-        "rebase",
-        "stash",
-        "checkout",
-        "check",
-        "branch",
-        "ship",
-        "tag",
-        "release",
-        "cherry-pick",
-        "revert",
-        "squash",
-    ];
-    const BEFORE: &[&str] = &[
-        "and", "then", "please", "now", "lets", "let's", "also", "to", "ok", "okay", "you", "just", "should", "we",
-        "can", "go", "do", "a", "make", "new",
-    ];
-    let mut before = String::new();
-    let mut at_start = true;
-    for piece in text.split_inclusive(|c: char| c.is_whitespace()) {
-        let word = piece.trim().trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        if word.is_empty() {
-            at_start |= piece.contains('\n');
-            continue;
-        }
-        let begins = at_start || BEFORE.contains(&before.as_str());
-        // "check" only as "check out"
-        let verb = VERBS.contains(&word.as_str()) && word != "check" || word == "out" && before == "check";
-        if verb && (begins || word == "out")
-            || matches!(word.as_str(), "pr" | "prs") && matches!(before.as_str(), "a" | "the" | "open" | "create")
-        {
-            return true;
-        }
-        at_start = piece.trim_end().ends_with([',', '.', ':', ';', '!', '?']) || piece.contains('\n');
-        before = word;
-    }
-    false
-}
-
-/// A short "yes", "go on".
-fn agrees(text: &str) -> bool {
-    const YES: &[&str] = &[
-        "yes",
-        "yep",
-        "yeah",
-        "ok",
-        "okay",
-        "sure",
-        "continue",
-        "go",
-        "proceed",
-        "do it",
-        "do that",
-        "do both",
-        "do so",
-        "please do",
-        "let's do",
-        "lets do",
-        "let's go",
-        "sounds good",
-        "lgtm",
-        "approve",
-        "keep going",
-        "next",
-        "y",
-    ];
-    let lower = text.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    let words = lower.split_whitespace().count();
-    words <= 10
-        && YES.iter().any(|y| lower.strip_prefix(y).is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric())))
 }
 
 /// The output of a call, the strings of a value in it as they would be printed: tools of no known kind answer with JSON, in

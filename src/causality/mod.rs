@@ -8,15 +8,20 @@ mod act;
 mod answer;
 mod asked;
 mod check;
+mod decide;
 mod edit;
+mod effect;
 mod explore;
 mod files;
 mod hash;
 mod index;
 mod link;
+mod place;
+mod prompt;
 mod rules;
 mod shell;
 mod tokens;
+mod wording;
 
 use serde::{Deserialize, Serialize};
 
