@@ -258,6 +258,25 @@ fn reading_is_linear() {
     assert!(large < small.max(0.01) * 20.0 * 4.0, "{small} {large}");
 }
 
+/// A run under the wrapper that began in this second, with the prompts and replies of its LLM history; its folder.
+fn wrapped(folder: &Path, chat: &Path, second: u32, calls: &[(&str, &str)]) -> PathBuf {
+    use causetrace::source::aider::run;
+    let of = folder.join(second.to_string());
+    fs::create_dir_all(&of).unwrap();
+    let line = serde_json::json!({"chat": chat, "llm": of.join("llm"), "git_trace": of.join("trace"), "analytics": of.join("analytics"),
+        "started": format!("2026-01-01T10:00:0{second}Z"), "ended": "2026-01-01T10:00:03Z"});
+    fs::write(of.join(run::RUN), line.to_string()).unwrap();
+    let mut llm = String::new();
+    for (n, (prompt, reply)) in calls.iter().enumerate() {
+        let reply: String = reply.lines().map(|l| format!("ASSISTANT {l}\n")).collect();
+        let at = format!("2026-01-01T10:01:0{n}");
+        llm += &format!("TO LLM {at}\n-------\nSYSTEM s\n-------\nUSER {prompt}\nLLM RESPONSE {at}\n{reply}");
+    }
+    fs::write(of.join("llm"), llm).unwrap();
+    fs::write(folder.join(run::CHAT), format!("{}\n", chat.display())).unwrap();
+    of
+}
+
 /// Two processes that append to one chat history under the wrapper: each reply, and what became of it, goes to the session whose
 /// LLM history holds it.
 #[test]
@@ -287,21 +306,8 @@ fn two_processes_in_one_file_do_not_mix() {
     fs::write(&chat, text.concat()).unwrap();
     let root = home.join("causetrace/aider");
     let folder = run::folder(&root, &chat);
-    let runs = [("a", 0, vec![("First.", &one), ("Third.", &three)]), ("b", 1, vec![("Second.", &two)])];
-    for (name, second, calls) in runs {
-        let of = folder.join(name);
-        fs::create_dir_all(&of).unwrap();
-        let line = serde_json::json!({"chat": chat, "llm": of.join("llm.history"), "started": format!("2026-01-01T10:00:0{second}Z")});
-        fs::write(of.join(run::RUN), line.to_string()).unwrap();
-        let mut llm = String::new();
-        for (n, (prompt, reply)) in calls.into_iter().enumerate() {
-            let reply: Vec<_> = reply.lines().map(|l| format!("ASSISTANT {l}\n")).collect();
-            let (at, reply) = (format!("2026-01-01T10:01:0{n}"), reply.concat());
-            llm += &format!("TO LLM {at}\n-------\nSYSTEM s\n-------\nUSER {prompt}\nLLM RESPONSE {at}\n{reply}");
-        }
-        fs::write(of.join("llm.history"), llm).unwrap();
-    }
-    fs::write(folder.join(run::CHAT), format!("{}\n", chat.display())).unwrap();
+    wrapped(&folder, &chat, 0, &[("First.", &one), ("Third.", &three)]);
+    wrapped(&folder, &chat, 1, &[("Second.", &two)]);
     let (events, _) = read_path(&folder);
     let sessions: Vec<&str> =
         events.iter().filter(|e| e.event_type == EventType::Session).map(|e| e.session_id.as_str()).collect();
@@ -448,23 +454,13 @@ fn commits_of_two_processes_have_the_right_parents_or_none() {
         ];
         fs::write(&chat, text.concat()).unwrap();
         let folder = run::folder(&home.join("causetrace/aider"), &chat);
-        for (name, second, prompt, reply, commits) in [("a", 0, "First.", &one, of_a), ("b", 1, "Second.", &two, of_b)]
-        {
-            let of = folder.join(name);
-            fs::create_dir_all(&of).unwrap();
-            let line = serde_json::json!({"chat": chat, "llm": of.join("llm"), "git_trace": of.join("trace"),
-                "started": format!("2026-01-01T10:00:0{second}Z"), "ended": "2026-01-01T10:00:03Z"});
-            fs::write(of.join(run::RUN), line.to_string()).unwrap();
-            let reply: String = reply.lines().map(|l| format!("ASSISTANT {l}\n")).collect();
-            let at = "2026-01-01T10:00:02";
-            let llm = format!("TO LLM {at}\n-------\nSYSTEM s\n-------\nUSER {prompt}\nLLM RESPONSE {at}\n{reply}");
-            fs::write(of.join("llm"), llm).unwrap();
+        for (second, prompt, reply, commits) in [(0, "First.", &one, of_a), (1, "Second.", &two, of_b)] {
+            let of = wrapped(&folder, &chat, second, &[(prompt, reply)]);
             let start = |s: &&str| {
                 serde_json::json!({"event": "start", "time": "2026-01-01T10:00:02.5Z", "argv": ["git", "commit", "-m", s]}).to_string() + "\n"
             };
             fs::write(of.join("trace"), commits.iter().map(start).collect::<String>()).unwrap();
         }
-        fs::write(folder.join(run::CHAT), format!("{}\n", chat.display())).unwrap();
         let (events, _) = read_path(&folder);
         let commits: Vec<_> = events.iter().filter(|e| e.tool_name.as_deref() == Some("commit")).collect();
         let parents = |e: &Event| -> Vec<String> {
@@ -477,5 +473,75 @@ fn commits_of_two_processes_have_the_right_parents_or_none() {
         assert_eq!(found, [first, second, Some("one.py".to_owned())], "{of_a:?} {of_b:?}");
         let sessions: HashMap<&str, usize> = commits.iter().map(|e| (e.session_id.as_str(), 0)).collect();
         assert!(of_b.len() != 1 || sessions.len() == 3, "each commit stands in the session of its process");
+    }
+}
+
+/// What became of a reply goes to the one process of several that can tell it; where more can, edits have no parents and no ends,
+/// and tokens are nobody's.
+#[test]
+fn outcomes_of_two_processes_go_to_the_right_one_or_to_none() {
+    use causetrace::source::aider::run;
+    let head = |s: u32| format!("\n# aider chat started at 2026-01-01 10:00:0{s}\n\n");
+    let block = |words: &str, file: &str| {
+        format!("{words}\n\n{file}\n```\n<<<<<<< SEARCH\n=======\n{words}\n>>>>>>> REPLACE\n```")
+    };
+    // the files that both change, the tokens that each was sent, and what is told of a's edit and of b's edit and reply
+    type Case = ([&'static str; 2], [u64; 2], [&'static str; 2], [Option<&'static str>; 2]);
+    let cases: [Case; 3] = [
+        (["one.py", "two.py"], [8, 9], ["Ok", "Ok"], [Some("8 sent, 1 received."), Some("9 sent, 1 received.")]),
+        (
+            ["one.py", "one.py"],
+            [8, 9],
+            ["Running", "Running"],
+            [Some("8 sent, 1 received."), Some("9 sent, 1 received.")],
+        ),
+        // the first that is told may be of either, and so may the second
+        (["one.py", "two.py"], [9, 9], ["Ok", "Ok"], [None, None]),
+    ];
+    for (files, sent, ends, tokens) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        let chat = home.join(CHAT);
+        let replies = [block("One.", files[0]), block("Two.", files[1])];
+        let mut text = head(0) + &head(1) + "\n#### First.  \n\n#### Second.  \n";
+        replies.iter().for_each(|r| text += &format!("\n{r}\n"));
+        // all that a tells comes behind the reply of b
+        for n in 0..2 {
+            text += &format!("\n> Tokens: {} sent, 1 received.  \n> Applied edit to {}  \n", sent[n], files[n]);
+        }
+        fs::write(&chat, text).unwrap();
+        let folder = run::folder(&home.join("causetrace/aider"), &chat);
+        for (n, prompt) in ["First.", "Second."].into_iter().enumerate() {
+            let of = wrapped(&folder, &chat, n as u32, &[(prompt, &replies[n])]);
+            let [begun, ended] = ["message_send_starting", "message_send"].map(|event| {
+                let properties = serde_json::json!({"prompt_tokens": sent[n], "completion_tokens": 1});
+                serde_json::json!({"event": event, "properties": properties}).to_string() + "\n"
+            });
+            fs::write(of.join("analytics"), begun + &ended).unwrap();
+        }
+        let mut folded: Vec<Event> = Vec::new();
+        for e in read_path(&folder).0 {
+            match folded.iter_mut().find(|f| f.event_id == e.event_id) {
+                Some(f) => f.fold(e),
+                None => folded.push(e),
+            }
+        }
+        let reply = |n: usize| {
+            folded.iter().find(|e| e.event_type == EventType::Message && e.input_text().trim() == replies[n]).unwrap()
+        };
+        let edit = |n: usize| folded.iter().find(|e| e.is_call() && e.parents.contains(&reply(n).event_id)).unwrap();
+        assert_ne!(reply(0).session_id, reply(1).session_id);
+        for n in 0..2 {
+            assert_eq!(format!("{:?}", edit(n).status.unwrap()), ends[n], "{files:?}");
+            assert_eq!(reply(n).extra.get("tokens").and_then(Value::as_str), tokens[n], "{files:?} {sent:?}");
+            assert_eq!(reply(n).usage.as_ref().and_then(|u| u.input), Some(sent[n]));
+        }
+        let calls: Vec<_> = folded.iter().filter(|e| e.is_call()).collect();
+        let of_nobody =
+            calls.iter().filter(|e| e.parents.is_empty() && e.status == Some(causetrace::event::Status::Ok));
+        assert_eq!(
+            (calls.len() - of_nobody.clone().count(), of_nobody.count()),
+            (2, if ends[0] == "Ok" { 0 } else { 2 })
+        );
     }
 }

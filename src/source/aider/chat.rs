@@ -92,8 +92,8 @@ impl<R: BufRead> Chat<R> {
         self.lines.problem()
     }
 
-    /// The next part; `reply` is what the model said next, where the LLM history tells.
-    pub(super) fn next(&mut self, reply: Option<&str>) -> Option<Placed> {
+    /// The next part; `replies` are what models may say next, as far as LLM histories tell: one for each process at work.
+    pub(super) fn next(&mut self, replies: &[&str]) -> Option<Placed> {
         while self.lines.peek(0).is_some_and(empty) {
             self.lines.next();
             self.blank = true;
@@ -105,7 +105,7 @@ impl<R: BufRead> Chat<R> {
             return self.place(first.number, first.offset, Part::Session(time), Last::Session);
         }
         if self.blank
-            && let Some(n) = reply.and_then(|r| self.matching(r))
+            && let Some(n) = replies.iter().find_map(|r| self.matching(r))
         {
             return self.reply(Some(n));
         }

@@ -12,7 +12,7 @@ use super::chat::{Chat, Part, started};
 use super::input::Inputs;
 use super::llm::{Call, Calls};
 use super::run::Run;
-use super::session::{self, Session, Setting};
+use super::session::{Outcome, Session, Setting};
 use super::zone::Zone;
 use super::{AGENT, analytics, trace};
 use crate::id;
@@ -134,8 +134,9 @@ impl History {
         let mut stored = false;
         loop {
             let llm = if run_only { of_run.as_mut() } else { own.as_mut() };
-            let next = llm.and_then(Llm::next_reply).map(str::to_owned);
-            let Some(placed) = chat.next(next.as_deref()) else { break };
+            let at_work = llm.into_iter().chain(others.iter_mut().map(|o| &mut o.1));
+            let replies: Vec<&str> = at_work.filter_map(Llm::next_reply).collect();
+            let Some(placed) = chat.next(&replies) else { break };
             report.records += 1;
             if let Part::Session(time) = placed.part {
                 if let Some(mut old) = session.take() {
@@ -195,10 +196,10 @@ impl History {
                 session = Some(Session::new(setting, &inputs, &mut report));
             } else if let Some(session) = &mut session {
                 // of several processes each told its own LLM history what it asks and what it got
-                let commit = if let Part::Said(text) = &placed.part { session::committed(text) } else { None };
+                let outcome = if let Part::Said(text) = &placed.part { Outcome::of(text) } else { None };
                 if let Some(llm) = of_run.as_mut().filter(|_| !others.is_empty()) {
-                    let whose = match (&placed.part, commit) {
-                        (_, Some(subject)) => committer(subject, session, &mut others),
+                    let whose = match (&placed.part, outcome) {
+                        (_, Some(outcome)) => teller(outcome, session, &mut others),
                         (part, None) if llm.expects(part) => None,
                         (part, None) => others.iter_mut().find_map(|o| o.1.expects(part).then_some(o)),
                     };
@@ -210,9 +211,10 @@ impl History {
                     }
                 }
                 session.sure = others.is_empty()
-                    || commit.is_some_and(|subject| {
-                        session.made_commit(subject) && !others.iter().any(|o| o.0.made_commit(subject))
-                    });
+                    || outcome.is_some_and(|what| session.may_tell(what) && !others.iter().any(|o| o.0.may_tell(what)));
+                if let Some(outcome) = outcome.filter(|_| !session.sure) {
+                    others.iter_mut().map(|o| &mut o.0).chain([&mut *session]).for_each(|s| s.let_go(outcome));
+                }
                 session.at(placed.line, placed.offset);
                 match placed.part {
                     Part::User(text) => session.user(&text, &mut report),
@@ -243,14 +245,14 @@ impl History {
     }
 }
 
-/// Which of the others made a commit of this subject: the only one of all at work whose git told so, where that is not `session`.
-fn committer<'a, 'b, T>(
-    subject: &str,
+/// Which of the others tells of this: the only one of all at work that can, where that is not `session`.
+fn teller<'a, 'b, T>(
+    outcome: Outcome<'_>,
     session: &Session<'b>,
     others: &'a mut [(Session<'b>, Llm, T)],
 ) -> Option<&'a mut (Session<'b>, Llm, T)> {
-    let mut found = others.iter_mut().filter(|o| o.0.made_commit(subject));
-    let one = found.next().filter(|_| !session.made_commit(subject))?;
+    let mut found = others.iter_mut().filter(|o| o.0.may_tell(outcome));
+    let one = found.next().filter(|_| !session.may_tell(outcome))?;
     found.next().is_none().then_some(one)
 }
 

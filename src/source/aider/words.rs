@@ -162,6 +162,12 @@ pub(super) fn usage(text: &str) -> Option<Usage> {
     (usage != Usage::default()).then_some(usage)
 }
 
+/// The file of an edit that was not made: ignored by git, or in a dry run.
+pub(super) fn not_applied(text: &str) -> Option<&str> {
+    let ignored = || text.strip_prefix("Skipping edits to ")?.split(" that matches gitignore").next();
+    text.strip_prefix("Did not apply edit to ").and_then(|r| r.strip_suffix(" (--dry-run)")).or_else(ignored)
+}
+
 /// The files that an edit names.
 pub(super) fn edits(e: &Event) -> Vec<String> {
     let input = e.tool_input.as_ref().unwrap_or(&Value::Null);

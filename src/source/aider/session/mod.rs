@@ -6,6 +6,7 @@
 //! answers that; `Applied edit to` and `Commit` speak of the reply before them. The LLM history proves more: it holds each
 //! request, and so names all that was new in it.
 
+mod outcome;
 mod reply;
 mod said;
 
@@ -13,6 +14,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
+
+pub(super) use outcome::Outcome;
 
 use super::AGENT;
 use super::input::Inputs;
@@ -24,11 +27,6 @@ use crate::source::Report;
 
 /// Stands in the chat history where comments in files were the prompt (`--watch-files`); only a request has their text.
 const BY_COMMENTS: &str = "Processing your request...";
-
-/// The subject of the commit that Aider tells of.
-pub(super) fn committed(text: &str) -> Option<&str> {
-    text.trim_end().strip_prefix("Commit ").and_then(words::hash).map(|(_, subject)| subject)
-}
 
 /// What is known of a session beside its parts.
 pub(super) struct Setting<'a> {
@@ -76,7 +74,7 @@ struct Shell {
 pub(super) struct Session<'a> {
     /// Events that are ready.
     pub out: Vec<Event>,
-    /// Whether the commit that is told of is surely one of this process: no other is at work, or git says so.
+    /// Whether what is told is surely told by this process: no other is at work, or no other can tell it.
     pub sure: bool,
     setting: Setting<'a>,
     inputs: &'a Inputs,
@@ -94,6 +92,8 @@ pub(super) struct Session<'a> {
     /// Output that was put into the chat for whatever comes next.
     context: Vec<String>,
     reply: Option<Event>,
+    /// Whether the tokens of the reply have been told.
+    counted: bool,
     text: String,
     edits: Vec<Event>,
     applied: Vec<String>,
@@ -138,6 +138,7 @@ impl<'a> Session<'a> {
             since: Vec::new(),
             context: Vec::new(),
             reply: None,
+            counted: false,
             text: String::new(),
             edits: Vec::new(),
             applied: Vec::new(),
@@ -177,11 +178,6 @@ impl<'a> Session<'a> {
         self.line = line;
         self.offset = offset;
         self.count = 0;
-    }
-
-    /// Whether git's trace of this process holds a commit of this subject that was not told yet.
-    pub(super) fn made_commit(&self, subject: &str) -> bool {
-        self.setting.commits.get(subject).is_some_and(|times| !times.is_empty())
     }
 
     fn event(&self, kind: EventType, event_id: String) -> Event {

@@ -67,6 +67,7 @@ impl Session<'_> {
             reply = reply.or(Some(e));
         }
         self.reply = reply;
+        self.counted = false;
         self.text = text.to_owned();
         self.started_up = true;
         if matches!(format.as_str(), "ask" | "context" | "help")

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::blocks::whole;
 use super::super::words;
+use super::outcome::is_of;
 use super::{BY_COMMENTS, Session, Shell};
 use crate::event::{Event, EventType, Status};
 use crate::source::Report;
@@ -72,19 +73,14 @@ impl Session<'_> {
         } else if let Some(path) = words::added(text) {
             self.add(path, text, report);
         } else if let Some(rest) = text.strip_prefix("Tokens: ") {
-            self.tokens(rest);
+            self.tokens(rest, report);
         } else if let Some(path) = text.strip_prefix("Applied edit to ") {
             self.applied(path, report);
         } else if let Some((hash, subject)) = text.strip_prefix("Commit ").and_then(words::hash) {
             self.commit(hash, subject, report);
         } else if text.starts_with("Committing ") && text.ends_with(" before applying edits.") {
             self.dirty = true;
-        } else if let Some(rest) = text.strip_prefix("Skipping edits to ") {
-            let path = rest.split(" that matches gitignore").next().unwrap_or(rest);
-            self.end_edits(path, Status::Denied, text, report);
-        } else if let Some(path) =
-            text.strip_prefix("Did not apply edit to ").and_then(|r| r.strip_suffix(" (--dry-run)"))
-        {
+        } else if let Some(path) = words::not_applied(text) {
             self.end_edits(path, Status::Denied, text, report);
         } else if let Some(n) = words::lines_added(text) {
             self.output_added(n, report);
@@ -185,8 +181,12 @@ impl Session<'_> {
         self.put(e, report);
     }
 
-    fn tokens(&mut self, text: &str) {
-        let Some(reply) = &self.reply else { return };
+    fn tokens(&mut self, text: &str, report: &mut Report) {
+        let Some(reply) = self.reply.as_ref().filter(|_| self.sure) else {
+            report.pass_over("tokens of a reply that is not known");
+            return;
+        };
+        self.counted = true;
         let mut e = self.again(reply);
         e.extra.insert("tokens".to_owned(), text.replace('\n', " ").into());
         if reply.usage.is_none() {
@@ -199,15 +199,23 @@ impl Session<'_> {
         e.turn_id = self.reply.as_ref().and_then(|r| r.turn_id.clone());
     }
 
+    /// The content of a file that the reply gives whole.
+    pub(super) fn whole(&self, path: &str) -> Option<String> {
+        whole(&self.text, path).filter(|_| self.format.contains("whole"))
+    }
+
     fn applied(&mut self, path: &str, report: &mut Report) {
-        let (mine, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.edits)
-            .into_iter()
-            .partition(|e| words::edits(e).iter().any(|p| words::same_path(p, path)));
-        self.edits = rest;
+        if !self.sure {
+            // of another process perhaps, of which nothing here is the parent
+            let e = self.call("edit", json!({"path": path}), Some(Status::Ok), Vec::new());
+            self.put(e, report);
+            return;
+        }
+        let mine: Vec<_> = self.edits.extract_if(.., |e| is_of(e, path)).collect();
         if mine.is_empty() {
             let parents = self.reply.iter().map(|r| r.event_id.clone()).collect();
             // a file that the reply gave whole, or a form that is not known
-            let (tool, input) = match whole(&self.text, path).filter(|_| self.format.contains("whole")) {
+            let (tool, input) = match self.whole(path) {
                 Some(content) => ("write", json!({"path": path, "content": content})),
                 None => ("edit", json!({"path": path})),
             };
