@@ -10,12 +10,20 @@ use std::path::Path;
 /// # Errors
 /// It cannot be opened, or is no plain file (nor a link to one).
 pub fn open(path: &Path) -> io::Result<Take<File>> {
-    // looked at before it is opened: opening a pipe waits for its writer
     let plain = |meta: fs::Metadata| {
         if meta.is_file() { Ok(meta.len()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file")) }
     };
+    // looked at before it is opened: to open a pipe lets its writer go on, who then writes to nobody
     plain(fs::metadata(path)?)?;
-    let file = File::open(path)?;
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // a pipe that came into its place meanwhile is not waited for
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
     let length = plain(file.metadata()?)?;
     Ok(file.take(length))
 }
@@ -127,6 +135,43 @@ mod tests {
         assert_eq!(end(&file, 500).unwrap(), b"one two three");
         assert_eq!(read_up_to(&file, 13).unwrap(), b"one two three");
         assert_eq!(read_up_to(&file, 12).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_neither_waited_for_nor_disturbed_even_where_it_takes_the_place_of_a_file() {
+        use std::process::Command;
+        use std::time::{Duration, Instant};
+        let dir = tempfile::tempdir().unwrap();
+        let [path, file, pipe, next] = ["x", "file", "pipe", "next"].map(|name| dir.path().join(name));
+        fs::write(&file, "text").unwrap();
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut writer = Command::new("sh").args(["-c", "echo x > \"$0\""]).arg(&pipe).spawn().unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(300) {
+            assert_eq!(open(&pipe).unwrap_err().to_string(), "no plain file");
+            assert!(writer.try_wait().unwrap().is_none(), "the writer of the pipe was let go on");
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+
+        // the one and the other by turns
+        fs::hard_link(&file, &path).unwrap();
+        let place = path.clone();
+        let reader = std::thread::spawn(move || {
+            let opened = (0..20_000).filter_map(|_| open(&place).ok());
+            opened.inspect(|f| assert!(f.get_ref().metadata().unwrap().is_file(), "a pipe is taken for a file")).count()
+        });
+        let begun = Instant::now();
+        for from in [&pipe, &file].into_iter().cycle() {
+            if reader.is_finished() {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "a pipe is waited for");
+            fs::hard_link(from, &next).unwrap();
+            fs::rename(&next, &path).unwrap();
+        }
+        assert!(reader.join().unwrap() > 100);
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl Catalog {
     pub fn gather(ctx: &Context) -> Self {
         let mut catalog = Self { index: Index::load(&ctx.store), stored: Vec::new(), transcripts: Vec::new() };
         catalog.look_again(ctx);
+        // where it cannot be written, the next look reads again what this one read
+        catalog.index.save(&ctx.store).ok();
         catalog
     }
 

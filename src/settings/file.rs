@@ -48,13 +48,28 @@ impl SettingsFile {
     pub fn replace(&self, text: &str) -> anyhow::Result<()> {
         let folder = self.target.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!(".{name}.causetrace-{}", std::process::id()));
+        let mark = self.sweep();
+        let temporary = folder.join(format!("{mark}{}", std::process::id()));
         let done = self.write(&temporary, text).and_then(|()| fs::rename(&temporary, &self.target));
         if done.is_err() {
             fs::remove_file(&temporary).ok();
         }
         done.with_context(|| format!("cannot write {}", self.target.display()))
+    }
+
+    /// Removes the temporary files that processes which were killed left beside it, that of an earlier bearer of our number too;
+    /// how the names of such files begin.
+    fn sweep(&self) -> String {
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
+        let mark = format!(".{name}.causetrace-");
+        for entry in self.target.parent().and_then(|p| fs::read_dir(p).ok()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|n| n.strip_prefix(&mark)?.parse::<u32>().ok());
+            if number.is_some_and(|n| n == std::process::id() || !is_running(n)) {
+                fs::remove_file(entry.path()).ok();
+            }
+        }
+        mark
     }
 
     fn write(&self, temporary: &Path, text: &str) -> std::io::Result<()> {
@@ -93,6 +108,21 @@ impl SettingsFile {
     /// # Errors
     /// It cannot be removed.
     pub fn remove(&self) -> anyhow::Result<()> {
+        self.sweep();
         fs::remove_file(&self.target).with_context(|| format!("cannot remove {}", self.target.display()))
     }
+}
+
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    // somebody else's may not be sent signals
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// Nobody tells: one that is at work here at this very moment finds its file gone, says so and changes nothing.
+#[cfg(not(unix))]
+fn is_running(_process: u32) -> bool {
+    false
 }

@@ -334,6 +334,43 @@ fn through_a_symlink_with_mode_kept_and_back_byte_for_byte() {
     assert_eq!(fs::read_dir(home.path(".claude")).unwrap().count(), 1);
 }
 
+/// Killed while it writes: the settings are what they were, and what lies beside them goes with the next change.
+#[cfg(unix)]
+#[test]
+fn what_a_killed_install_left_is_swept_up() {
+    let home = Home::new("2.1.330");
+    let settings = home.path(".claude/settings.json");
+    fs::write(&settings, "{}").unwrap();
+    let names = || {
+        let entries = fs::read_dir(home.path(".claude")).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    // no file may grow beyond one kilobyte: the backup does not, the settings do
+    let killed = Command::new("bash")
+        .args(["-c", "ulimit -f 1; exec \"$0\" install claude-code", env!("CARGO_BIN_EXE_causetrace")])
+        .env_clear()
+        .env("HOME", home.path(""))
+        .env("PATH", format!("{}:/usr/bin:/bin", home.path("bin").display()))
+        .status()
+        .unwrap();
+    assert!(killed.code().is_none() && names().len() == 2, "{killed} {:?}", names());
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "{}");
+    // of a process that is at work, and of nobody
+    let ours = format!(".settings.json.causetrace-{}", std::process::id());
+    for name in [&ours, ".settings.json.causetrace-x", ".other.json.causetrace-999999999"] {
+        fs::write(home.path(".claude").join(name), "").unwrap();
+    }
+    home.ok(&["install", "claude-code"]);
+    assert!(events(&settings).contains(&"PostToolBatch".to_owned()));
+    assert_eq!(names(), [".other.json.causetrace-999999999", &ours, ".settings.json.causetrace-x", "settings.json"]);
+    fs::write(home.path(".claude/.settings.json.causetrace-999999999"), "").unwrap();
+    home.ok(&["uninstall", "claude-code"]);
+    assert_eq!(fs::read_to_string(&settings).unwrap(), "{}");
+    assert_eq!(names(), [".other.json.causetrace-999999999", &ours, ".settings.json.causetrace-x", "settings.json"]);
+}
+
 #[test]
 fn an_old_client_gets_only_what_it_knows() {
     let home = Home::new("2.1.100");
