@@ -103,7 +103,7 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         let room = term.width.saturating_sub(33 + 1 + digits + 2);
         ctx.out.line(format!(
             "{} {}  {}",
-            term.paint(tone, &text::pad(&text::clean(shown), 33)),
+            term.paint(tone, &text::pad(&text::name(shown), 33)),
             term.paint(Tone::Number, &format!("{:>digits$}", l.number)),
             text::cut(&text::clean(&l.text), room.max(20))
         ));

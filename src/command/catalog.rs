@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::sync::{self, Readable};
 use crate::event::Event;
 use crate::plain;
+use crate::render::text;
 use crate::source::{SOURCES, by_name, claim};
 use crate::store::index::Index;
 use crate::store::kept::{self, BUILD, Kept, Sources, Stamp};
@@ -256,7 +257,7 @@ impl Catalog {
                 .into())
             }
             many => {
-                let shown: Vec<_> = many.iter().take(10).map(|id| format!("  {id}")).collect();
+                let shown: Vec<_> = many.iter().take(10).map(|id| format!("  {}", text::name(id))).collect();
                 let more = if many.len() > 10 { format!("\n  and {} more", many.len() - 10) } else { String::new() };
                 Err(Failure::new(format!("{} sessions begin with {prefix:?}", many.len()))
                     .hint(format!("give more of the id:\n{}{more}", shown.join("\n")))

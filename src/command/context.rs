@@ -125,7 +125,7 @@ impl Out {
 
     /// Says something beside the answer, on standard error.
     pub fn note(&self, text: &str) {
-        let text = text::clean(text);
+        let text = text::name(text);
         let text = self.term.fit(format!("{} {text}\n", self.term.paint(Tone::Dim, "note:")));
         // nobody to tell if standard error is closed
         io::stderr().write_all(text.as_bytes()).ok();

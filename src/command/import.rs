@@ -80,19 +80,19 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
         }
         let bad = &news.report.bad;
         for b in bad.iter().take(5) {
-            let place = text::clean(&b.file).into_owned();
+            let place = text::name(&b.file).into_owned();
             ctx.out.line(format!(
                 "{} {place}:{}: {}",
                 term.paint(Tone::Warn, "bad record"),
                 b.line,
-                text::clean(&b.reason)
+                text::name(&b.reason)
             ));
         }
         if news.report.bad_count > 5 {
             ctx.out.line(format!("and {} more bad records: `causetrace doctor` names them", news.report.bad_count - 5));
         }
         for p in &news.problems {
-            ctx.out.line(format!("{} {}", term.paint(Tone::Bad, "problem"), text::clean(p)));
+            ctx.out.line(format!("{} {}", term.paint(Tone::Bad, "problem"), text::name(p)));
         }
     }
     Ok(u8::from(!news.problems.is_empty()))

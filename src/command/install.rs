@@ -124,7 +124,7 @@ pub fn install(ctx: &mut Context, args: &InstallArgs) -> anyhow::Result<u8> {
         return show_change(ctx, &path, before, &after);
     }
     let term = ctx.out.term;
-    let shown = term.paint(Tone::Path, &text::clean(&super::home_relative(ctx, &path.display().to_string())));
+    let shown = term.paint(Tone::Path, &text::name(&super::home_relative(ctx, &path.display().to_string())));
     let client = format!("{}{}", args.agent.title(), version.map(|v| format!(" {}", dotted(v))).unwrap_or_default());
     let count = super::count(events.len(), "event");
     ctx.out.line(match changed {
@@ -187,7 +187,7 @@ pub fn uninstall(ctx: &mut Context, args: &UninstallArgs) -> anyhow::Result<u8> 
         return Ok(0);
     }
     let term = ctx.out.term;
-    let shown = term.paint(Tone::Path, &text::clean(&super::home_relative(ctx, &path.display().to_string())));
+    let shown = term.paint(Tone::Path, &text::name(&super::home_relative(ctx, &path.display().to_string())));
     ctx.out.line(match changed {
         true => format!("{} {}: {shown}", term.paint(Tone::Good, "removed"), args.agent.title()),
         false => format!("{}: nothing of causetrace in {shown}", args.agent.title()),
@@ -203,7 +203,7 @@ fn put(file: &SettingsFile, text: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn show_change(ctx: &mut Context, path: &Path, before: &str, after: &str) -> anyhow::Result<u8> {
-    let shown = text::clean(&super::home_relative(ctx, &path.display().to_string())).into_owned();
+    let shown = text::name(&super::home_relative(ctx, &path.display().to_string())).into_owned();
     if before == after {
         ctx.out.line(format!("{shown}: nothing to change"));
         return Ok(0);

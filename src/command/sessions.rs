@@ -101,13 +101,19 @@ fn below_parents<'a>(rows: &[&'a Summary]) -> Vec<(&'a Summary, usize)> {
     out
 }
 
+/// Columns of the longest agent's name.
+const AGENT: usize = 16;
+
 /// The rows as an aligned table that fits the width.
 fn table(ctx: &Context, rows: &[(&Summary, usize)]) -> Vec<String> {
     let term = ctx.out.term;
-    let ids = unique_prefixes(&rows.iter().map(|(s, _)| *s).collect::<Vec<_>>());
+    let mut ids = unique_prefixes(&rows.iter().map(|(s, _)| *s).collect::<Vec<_>>());
+    ids.iter_mut().for_each(|id| *id = text::name(id).into_owned());
+    // agents of others' making may have any name
+    let agent = |agent: &str| text::cut(&text::name(agent), AGENT);
     let wide = term.width >= 110;
-    let agent_width = rows.iter().map(|(s, _)| s.agent.len()).max().unwrap_or(5).max(5);
-    let id_width = ids.iter().map(String::len).max().unwrap_or(8);
+    let agent_width = rows.iter().map(|(s, _)| text::columns(&agent(&s.agent))).max().unwrap_or(5).max(5);
+    let id_width = ids.iter().map(|id| text::columns(id)).max().unwrap_or(8);
     let dir_width = if wide { (term.width / 5).min(36) } else { 12 };
     // a narrow terminal has no room for the time that a session took
     let took_width = if wide { 8 } else { 0 };
@@ -135,14 +141,14 @@ fn table(ctx: &Context, rows: &[(&Summary, usize)]) -> Vec<String> {
             text::one_line(s.title.as_deref().unwrap_or(""), title_width.saturating_sub(text::columns(&nested)));
         lines.push(
             format!(
-                "{}  {:agent_width$}  {:12}{:>took_width$}  {:>5}  {}  {}  {nested}{}",
-                term.paint(Tone::Number, &text::pad(&text::clean(id), id_width)),
-                text::clean(&s.agent),
+                "{}  {}  {:12}{:>took_width$}  {:>5}  {}  {}  {nested}{}",
+                term.paint(Tone::Number, &text::pad(id, id_width)),
+                text::pad(&agent(&s.agent), agent_width),
                 s.ended.map(|t| super::when(t, ctx.now)).unwrap_or_default(),
                 took.unwrap_or_default(),
                 s.calls,
                 term.paint(Tone::Bad, &format!("{failed:>4}")),
-                term.paint(Tone::Path, &text::pad(&text::cut_path(&text::clean(dir), dir_width), dir_width)),
+                term.paint(Tone::Path, &text::pad(&text::cut_path(&text::name(dir), dir_width), dir_width)),
                 title
             )
             .trim_end()

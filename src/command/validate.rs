@@ -75,8 +75,8 @@ pub fn run(ctx: &mut Context, args: &Args) -> anyhow::Result<u8> {
     } else {
         let term = ctx.out.term;
         for (file, line, reason) in &findings {
-            let place = format!("{}:{line}:", text::clean(&file.display().to_string()));
-            ctx.out.line(format!("{} {}", term.paint(Tone::Path, &place), text::clean(reason)));
+            let place = format!("{}:{line}:", text::name(&file.display().to_string()));
+            ctx.out.line(format!("{} {}", term.paint(Tone::Path, &place), text::name(reason)));
         }
         let all = format!("{} in {}", super::count(events, "event"), super::count(sessions, "session"));
         ctx.out.line(match findings.len() {

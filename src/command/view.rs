@@ -79,12 +79,12 @@ pub fn edges(ctx: &Context, graph: &Graph) -> String {
         }
     }
     let proven: usize = graph.parents.iter().map(Vec::len).sum();
-    let text = format!(
-        "{} proven by ids (--proven shows them), {} inferred with evidence, {} by order only",
-        super::count(proven, "edge"),
-        evidenced,
-        order
-    );
+    let proven = super::count(proven, "edge");
+    let text =
+        |more: &str| format!("{proven} proven by ids{more}, {evidenced} inferred with evidence, {order} by order only");
+    // a narrow terminal has no room for how to see the proven ones
+    let whole = text(" (--proven shows them)");
+    let text = if text::columns(&whole) <= ctx.out.term.width { whole } else { text("") };
     ctx.out.term.paint(Tone::Dim, &text::one_line(&text, ctx.out.term.width))
 }
 

@@ -310,7 +310,7 @@ fn head(ctx: &Context, graph: &Graph, i: usize, whose: &str) -> String {
     format!(
         "{} {}{}",
         term.paint(Tone::Dim, &format!("{:8}", time.unwrap_or_default())),
-        term.paint(Tone::Dim, &text::clean(whose)),
+        term.paint(Tone::Dim, &text::name(whose)),
         term.paint(Tone::Number, &format!("{:>4}", i + 1)),
     )
 }

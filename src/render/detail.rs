@@ -45,7 +45,7 @@ pub fn reasons(term: &Term, graph: &Graph, i: usize) -> Vec<String> {
         lines.push(format!(
             "{} {}",
             term.paint(Tone::Warn, "proven  "),
-            clean(&format!("{id} (not in this session's files)"))
+            one_line(&format!("{id} (not in this session's files)"), term.width.saturating_sub(9).max(40))
         ));
     }
     for c in &graph.causes[i] {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::text::{clean, columns, cut, cut_path, one_line};
+use super::text::{columns, cut, cut_path, name, one_line};
 use super::{Term, Tone};
 use crate::action::{Action, Change, FileEdit};
 use crate::event::{Event, EventType, Status};
@@ -204,9 +204,9 @@ fn inputs(event: &Event) -> String {
 pub fn relative(path: &str, cwd: Option<&str>) -> String {
     let below = cwd.filter(|c| !c.is_empty()).and_then(|c| path.strip_prefix(c.trim_end_matches('/')));
     match below {
-        Some(rest) if rest.starts_with('/') && rest.len() > 1 => clean(&rest[1..]).into_owned(),
+        Some(rest) if rest.starts_with('/') && rest.len() > 1 => name(&rest[1..]).into_owned(),
         Some("" | "/") => ".".to_owned(),
-        _ => clean(path).into_owned(),
+        _ => name(path).into_owned(),
     }
 }
 

@@ -35,6 +35,12 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A name, an id or a path: clean, and on one line whatever stands in it.
+pub fn name(text: &str) -> Cow<'_, str> {
+    let text = clean(text);
+    if text.contains('\n') { Cow::Owned(text.replace('\n', "\u{240a}")) } else { text }
+}
+
 /// JSON in which every harmful character is an escape: the same to a parser, and only text to a terminal.
 pub fn json(text: String) -> String {
     // what is below a blank is escaped by whoever wrote it
@@ -60,10 +66,10 @@ fn is_plain(byte: u8) -> bool {
 fn is_harmful(c: char) -> bool {
     matches!(c,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-        // direction marks, embeddings, overrides and isolates
-        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-        // zero width, line and paragraph separators, byte order mark, soft hyphen, tags
-        | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}')
+        // direction marks, embeddings and overrides
+        | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+        // zero width, isolates, line and paragraph separators, byte order mark, soft hyphen, tags
+        | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The text on one line: clean, every run of white space one blank, cut to `width` columns with `…`.

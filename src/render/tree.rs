@@ -92,7 +92,7 @@ pub fn parallel(graph: &Graph) -> Vec<bool> {
 /// A sub-agent's name; of a mere id its beginning.
 fn agent_name(agent: &str) -> String {
     let is_id = agent.len() >= 16 && agent.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    cut(&super::text::clean(agent), if is_id { 9 } else { 20 })
+    cut(&super::text::name(agent), if is_id { 9 } else { 20 })
 }
 
 fn digits(n: usize) -> usize {

@@ -119,7 +119,7 @@ fn shown(term: &Term, section: &Section) -> Vec<String> {
         }
         // a command stays on one line, so that it can be copied
         if let Some(fix) = &f.fix {
-            lines.push(format!("      {}", term.paint(Tone::Path, &text::clean(fix))));
+            lines.push(format!("      {}", term.paint(Tone::Path, &text::name(fix))));
         }
     }
     lines

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use causetrace::event::Event;
 use causetrace::graph::Graph;
 use causetrace::render::tree::{Shown, tree};
-use causetrace::render::{Term, lanes::lanes, text};
+use causetrace::render::{Term, lanes::lanes};
 use causetrace::source::{self, hook};
 use causetrace::store::read_file;
 use chrono::DateTime;
@@ -445,7 +445,10 @@ fn all_views(events: Vec<Event>) {
     let texts = causetrace::query::stats::FromTexts::of(&graph);
     causetrace::query::stats::stats(&graph, &texts);
     for row in rows {
-        assert_eq!(text::clean(&row), row, "a harmful character reaches the terminal");
+        assert!(
+            !row.contains(super::hostile::is_harmful) && !row.contains('\n'),
+            "a harmful character reaches the terminal: {row:?}"
+        );
     }
 }
 
