@@ -184,6 +184,26 @@ fn a_registered_hook_is_run_and_its_last_event_found() {
     assert!(code == 1 && text.contains("chmod -R go= ~/.causetrace"), "{text}");
 }
 
+/// Of a session of gigabytes the end is read, which is what tells of the last event.
+#[cfg(unix)]
+#[test]
+fn the_last_event_of_a_huge_session_is_found() {
+    use std::io::Write;
+    let home = Home::new();
+    home.session();
+    assert_eq!(home.run(&["install", "claude-code"]).1, 0);
+    let file = home.write(".causetrace/data/s.jsonl", "");
+    let mut file = fs::File::options().append(true).open(file).unwrap();
+    file.set_len(8 << 30).unwrap();
+    let line = r#"{"event_id":"a","session_id":"s","agent":"claude-code","event_type":"user_input","timestamp":"2026-01-02T03:04:05Z","source":{"hook":"UserPromptSubmit"}}"#;
+    file.write_all(format!("\n{line}\n").as_bytes()).unwrap();
+    let mut c = Command::new("bash");
+    c.args(["-c", "ulimit -v 1500000; exec \"$0\" doctor claude-code", env!("CARGO_BIN_EXE_causetrace")]);
+    let out = c.env_clear().env("HOME", home.path("")).env("PATH", "/usr/bin:/bin").env("TZ", "UTC").output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(text.contains("last event from a hook: Jan 02"), "{text}");
+}
+
 #[test]
 fn json_says_the_same() {
     let home = Home::new();

@@ -330,8 +330,9 @@ fn through_a_symlink_with_mode_kept_and_back_byte_for_byte() {
     home.ok(&["uninstall", "claude-code"]);
     assert_eq!(fs::read_to_string(&real).unwrap(), before);
     assert!(home.ok(&["uninstall", "claude-code"]).contains("nothing of causetrace"));
-    // no temporary file stays
+    // no temporary file stays, and no copy of the settings
     assert_eq!(fs::read_dir(home.path(".claude")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(home.path(".causetrace/backups")).unwrap().count(), 0);
 }
 
 /// Killed while it writes: the settings are what they were, and what lies beside them goes with the next change.

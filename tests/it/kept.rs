@@ -278,3 +278,33 @@ fn a_store_elsewhere_is_another() {
     fs::copy(kept::path(&a.store(), &id), kept::path(&store, &id)).unwrap();
     assert_eq!(says(&b, &["tree", &id]), wanted);
 }
+
+/// The index of a copied store is stale as a whole: whoever looks first puts it right, where it can be written at all.
+#[test]
+fn a_stale_index_is_brought_up_to_date_once() {
+    let (id, lines) = longest();
+    let m = machine(&BTreeMap::from([(id, lines)]), true);
+    let index = m.path().join("store/index.json");
+    let wanted = m.run(&["sessions"]).out;
+    let stale = fs::read_to_string(&index).unwrap();
+    for file in m.store().files() {
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+        fs::File::options().append(true).open(file).unwrap().set_modified(then).unwrap();
+    }
+    assert_eq!(m.run(&["sessions"]).out, wanted);
+    let fresh = fs::read_to_string(&index).unwrap();
+    assert!(fresh != stale && fresh.len() == stale.len(), "the times of the files alone are others");
+    let unchanged = fs::metadata(&index).unwrap().modified().unwrap();
+    assert_eq!(m.run(&["sessions"]).out, wanted);
+    assert_eq!(
+        fs::metadata(&index).unwrap().modified().unwrap(),
+        unchanged,
+        "nothing was new, and it is written again"
+    );
+    fs::remove_file(&index).unwrap();
+    fs::create_dir(&index).unwrap();
+    for view in ["sessions", "tree", "stats"] {
+        assert_eq!(m.run(&[view]).code, Some(0), "{view} cannot write, and fails");
+    }
+    assert_eq!(m.run(&["sessions"]).out, wanted);
+}

@@ -492,6 +492,50 @@ fn damage_is_reported_and_never_fatal() {
     assert!(OpenCode.read(&transcript, &mut |_| {}).is_err());
 }
 
+/// What a client that was killed had not finished writing is not told: its journal takes it back, in a copy.
+#[test]
+fn a_torn_transaction_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("opencode.db");
+    drop(database(FIRST, &file));
+    let client = Connection::open(&file).unwrap();
+    client.pragma_update(None, "journal_mode", "delete").unwrap();
+    // pages go to the file before the end of the transaction where they do not fit into memory
+    client.pragma_update(None, "cache_size", 2).unwrap();
+    client.execute_batch("begin; update session set directory = '/torn'; create table big (x);").unwrap();
+    for _ in 0..200 {
+        client.execute("insert into big values (randomblob(3000))", []).unwrap();
+    }
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["opencode.db", "opencode.db-journal"] {
+        fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
+    }
+    let before = snapshot(killed.path());
+    let all = sessions(&killed.path().join("opencode.db"));
+    assert_eq!(all.iter().map(|s| s[0].cwd.as_deref()).collect::<Vec<_>>(), [Some("/w")]);
+    assert!(snapshot(killed.path()) == before);
+}
+
+/// A database that cannot be read is named by whoever asks for its sessions, and is no empty one.
+#[test]
+fn a_database_that_cannot_be_read_is_named() {
+    let m = crate::attack::machine::Machine::new();
+    let data = m.path().join(".local/share/opencode");
+    fs::create_dir_all(&data).unwrap();
+    let whole = data.join("opencode-whole.db");
+    drop(database(FIRST, &whole));
+    let mut bytes = fs::read(&whole).unwrap();
+    bytes[100..4000].fill(0xff);
+    fs::write(data.join("opencode.db"), bytes).unwrap();
+    for _ in 0..2 {
+        let said = m.run(&["import"]);
+        assert!(said.code == Some(1) && said.out.contains("opencode.db: cannot read"), "{}{}", said.out, said.err);
+    }
+    assert_eq!(m.store().files().len(), 1, "the other database is read");
+    let said = m.run(&["doctor", "opencode"]);
+    assert!(said.out.contains("cannot be read") && said.out.contains("opencode.db"), "{}", said.out);
+}
+
 #[test]
 fn an_export_tells_the_same_as_the_database() {
     let Some(root) = shared("recordings/opencode") else { return };

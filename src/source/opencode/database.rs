@@ -160,6 +160,11 @@ struct PrivateCopy {
 
 impl PrivateCopy {
     fn of(path: &Path) -> anyhow::Result<Self> {
+        Self::made(path, &|from, to| fs::copy(from, to))
+    }
+
+    /// The same with another way to copy a file.
+    fn made(path: &Path, copied: &dyn Fn(&Path, &Path) -> std::io::Result<u64>) -> anyhow::Result<Self> {
         let folder = private_folder()?;
         let copy = Self { file: folder.join("copy.db"), folder };
         let parts = ["", "-wal", "-journal"];
@@ -169,7 +174,7 @@ impl PrivateCopy {
             for (ending, there) in parts.iter().zip(&before) {
                 let to = beside(&copy.file, ending);
                 if there.is_some() {
-                    fs::copy(beside(path, ending), &to).with_context(|| format!("cannot copy {}", path.display()))?;
+                    copied(&beside(path, ending), &to).with_context(|| format!("cannot copy {}", path.display()))?;
                     make_writable(&to)?;
                 } else {
                     // a leftover of the try before
@@ -263,6 +268,48 @@ mod tests {
         let mut left: Vec<_> = fs::read_dir(base.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["causetrace-2-0", "causetrace-3", "causetrace-x-0"]);
+    }
+
+    #[test]
+    fn what_was_read_while_a_client_wrote_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.db");
+        let client = Connection::open(&file).unwrap();
+        client.execute_batch("create table t (n); insert into t values (1)").unwrap();
+        let mut looks = 0;
+        let count = with(&file, |db| {
+            looks += 1;
+            let count = || Ok(db.connection.query_row("select count(*) from t", [], |r| r.get::<_, i64>(0))?);
+            if looks == 1 {
+                let before = count()?;
+                client.execute_batch("insert into t values (2)")?;
+                return Ok(before);
+            }
+            count()
+        });
+        assert_eq!((count.unwrap(), looks), (2, 2));
+    }
+
+    #[test]
+    fn a_copy_is_of_one_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.db");
+        fs::write(&file, "old").unwrap();
+        let count = AtomicU32::new(0);
+        // a client that writes each time after it was copied, for so long
+        let until = |last: u32| {
+            PrivateCopy::made(&file, &|from, to| {
+                let n = fs::copy(from, to);
+                if count.fetch_add(1, Ordering::Relaxed) < last {
+                    fs::write(from, "new ".repeat(count.load(Ordering::Relaxed) as usize))?;
+                }
+                n
+            })
+        };
+        let copy = until(2).unwrap();
+        assert_eq!(fs::read(&copy.file).unwrap(), fs::read(&file).unwrap());
+        let Err(e) = until(u32::MAX) else { panic!("torn, and taken for whole") };
+        assert!(e.to_string().contains("changes faster"), "{e}");
     }
 
     #[test]

@@ -264,6 +264,17 @@ fn a_record_that_stands_twice() {
     }
     let said = m.run(&["import"]);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    // what comes again comes after what it proves
+    let export = SAMPLES.iter().find(|s| s.agent == "opencode" && s.form == Form::Json).unwrap();
+    let mut session: serde_json::Value = serde_json::from_slice(&(export.content)()).unwrap();
+    let messages = session["messages"].as_array_mut().unwrap();
+    messages.extend(messages.clone());
+    fs::write(m.path().join("session.json"), session.to_string()).unwrap();
+    let mut itself = 0;
+    let (source, transcripts) = source::claim(&m.path().join("session.json")).unwrap().unwrap();
+    source.read(&transcripts[0], &mut |e| itself += u32::from(e.parents.contains(&e.event_id))).unwrap();
+    assert!(itself > 0, "readers find it by themselves: the store need not look");
+    assert_eq!(m.run(&["import", "./session.json"]).code, Some(0));
     let mut events = 0;
     for file in m.store().files() {
         for line in fs::read_to_string(file).unwrap().lines() {

@@ -137,6 +137,29 @@ fn hooks_killed_at_any_moment_lose_what_nobody_was_promised() {
     valid(&m);
 }
 
+/// A line that takes several writes (a slow disk, a file system of another machine) is not taken for a torn one.
+#[test]
+fn nobody_writes_into_a_line_that_another_writes() {
+    let m = Machine::new();
+    assert!(m.hook(&payload("s", "first", 10)));
+    let path = m.store().path("s");
+    let (head, tail) = ("{\"schema_version\":\"1.0\",\"event_id\":\"half", " and half\",\"session_id\":\"s\"}\n");
+    let mut slow = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    slow.lock().unwrap();
+    slow.write_all(head.as_bytes()).unwrap();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| m.hook(&payload("s", "other", 10)));
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!other.is_finished(), "it does not wait");
+        slow.write_all(tail.as_bytes()).unwrap();
+        slow.unlock().unwrap();
+        assert!(other.join().unwrap());
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.lines().count() == 3 && text.contains(&format!("{head}{tail}")), "{text}");
+    assert!(m.run(&["validate"]).out.contains("nothing wrong"));
+}
+
 #[test]
 fn two_imports_a_watch_and_hooks_at_once() {
     let whole = Machine::new();
@@ -233,7 +256,8 @@ fn an_output_that_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
 fn a_newer_store_is_read_and_not_written_to() {
     let new = "{\"schema_version\":\"2.0\",\"event_id\":\"n\",\"session_id\":\"s\",\"agent\":\"codex\",\"event_type\":\"user_input\",\"tool_input\":\"from the future\",\"new_key\":{\"a\":1}}\n";
     let old = new.replace("2.0", "1.0").replace("\"n\"", "\"o\"").replace("future", "past");
-    for content in [new.to_owned(), format!("{old}{new}"), format!("{new}{old}{new}")] {
+    let long = old.repeat(20_000 / old.len() + 1);
+    for content in [new.to_owned(), format!("{old}{new}"), format!("{new}{long}"), format!("{long}{new}")] {
         let m = Machine::new();
         let path = m.store().path("s");
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -218,8 +218,28 @@ fn damaged_texts_within_records() {
             assert_ne!(content, p.content, "{what} changes nothing in {}", s.path);
             let (events, report) = p.read_as(&content);
             assert_eq!(kinds(&events), kinds(whole), "{}: {what}: {report:?}", s.path);
+            // around a record there is nothing to repair
+            let around =
+                ["NUL padding at the end", "a byte order mark", "CRLF", "empty lines", "no newline at the end"];
+            assert!(!around.contains(&what) || report.as_ref().is_some_and(|r| r.bad_count == 0), "{what}: {report:?}");
         }
     });
+}
+
+/// Of several records on a line those before a damaged one are used.
+#[test]
+fn a_record_of_the_wrong_form_costs_only_itself() {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        n: u32,
+    }
+    let mut scratch = String::new();
+    let mut read = |line: &str| -> Result<Vec<u32>, String> {
+        Ok(causetrace::source::jsonl::records::<Record>(line.as_bytes(), &mut scratch)?.map(|r| r.n).collect())
+    };
+    assert_eq!(read(r#"{"n":1}{"n":2}{"n":"three"}{"n":4}"#), Ok(vec![1, 2]));
+    assert_eq!(read(r#"{"n":1}{"n":"#), Ok(vec![1]));
+    assert!(read(r#"{"n":"one"}{"n":2}"#).is_err());
 }
 
 fn deep_key() -> Vec<u8> {

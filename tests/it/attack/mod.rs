@@ -12,4 +12,5 @@ pub mod machine;
 pub mod places;
 mod rights;
 mod samples;
+mod secrets;
 mod sqlite;

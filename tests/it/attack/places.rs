@@ -341,6 +341,25 @@ fn looks(m: &super::machine::Machine, command: &str, megabytes: u32) -> super::m
     super::machine::wait(c.spawn().unwrap(), command)
 }
 
+/// A line that nobody wrote by intent: passed over, named, and not held; what stands behind it is read.
+#[cfg(unix)]
+#[test]
+fn a_line_without_an_end() {
+    let m = super::machine::Machine::new();
+    let file = m.path().join(SAMPLES[0].path);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut f = fs::OpenOptions::new().create(true).append(true).open(&file).unwrap();
+    f.set_len(600 << 20).unwrap();
+    f.write_all(b"\n").unwrap();
+    f.write_all(&(SAMPLES[0].content)()).unwrap();
+    let said = looks(&m, "import", 1100);
+    assert!(said.out.contains(":1: the line is longer than 256 MiB"), "{}{}", said.out, said.err);
+    let p = SAMPLES[0].plant();
+    let ids: std::collections::BTreeSet<_> = p.read().0.into_iter().map(|e| e.event_id).collect();
+    let stored = m.store().read(file.file_stem().unwrap().to_str().unwrap()).unwrap().unwrap();
+    assert_eq!(stored.events.len(), ids.len(), "{}", said.out);
+}
+
 /// Pipes, devices, folders, and files of many gigabytes in those places: each command ends, in bounded memory, with an answer.
 #[cfg(unix)]
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::machine::{Machine, Said, wait};
 use super::places::ends;
@@ -29,6 +30,7 @@ fn everything_that_is_stored_is_private_under_any_umask() {
         let run = "umask $0; \"$1\" import; \"$1\" hook < junk; \"$1\" sessions; \"$1\" install claude-code; timeout 1 \"$1\" watch; true";
         let mut c = m.command_of(Path::new("bash"));
         let said = wait(c.args(["-c", run, mask, env!("CARGO_BIN_EXE_causetrace")]).spawn().unwrap(), mask);
+        assert_eq!(mode(&m.path().join(".claude/settings.json")) & !0o600, 0, "{mask}: {}{}", said.out, said.err);
         let mut todo = vec![m.path().join("store")];
         let mut files = 0;
         while let Some(dir) = todo.pop() {
@@ -44,6 +46,45 @@ fn everything_that_is_stored_is_private_under_any_umask() {
         }
         assert!(files >= 3 || mask == "777", "{mask}: {files} {}{}", said.out, said.err);
     }
+}
+
+/// Not even for the moment between the making of a file and the first look at its mode: who opens it then reads what comes later.
+#[test]
+fn a_file_is_private_from_its_first_moment() {
+    let m = Machine::new();
+    let (store, made) = (m.store(), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut seen = 0;
+            loop {
+                let n = made.load(Ordering::Relaxed);
+                if n == 3000 {
+                    return seen;
+                }
+                if let Ok(meta) = fs::metadata(store.path(&n.to_string())) {
+                    assert_eq!(meta.permissions().mode() & 0o077, 0, "file {n}");
+                    seen += 1;
+                }
+            }
+        });
+        for n in 0..3000 {
+            store.append(&n.to_string(), b"{}\n").unwrap();
+            made.store(n + 1, Ordering::Relaxed);
+        }
+        assert!(watcher.join().unwrap() > 0);
+    });
+}
+
+/// One of the Python tool, or that somebody opened up.
+#[test]
+fn an_open_file_is_closed_to_others_when_it_is_written_to() {
+    let m = Machine::new();
+    let file = m.store().path("s");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    assert!(m.hook(PAYLOAD.as_bytes()));
+    assert_eq!((mode(&file), fs::read_to_string(&file).unwrap().lines().count()), (0o600, 1));
 }
 
 #[test]
