@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use aho_corasick::{AhoCorasick, PatternID};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -236,22 +237,19 @@ fn guessed(graph: &Whole) -> Vec<usize> {
         path.rsplit(['/', '\\']).next().filter(|name| name.len() > 2)
     };
     let names: HashSet<&str> = (0..graph.events.len()).filter_map(looked).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     // one pass over all texts finds where each name stands first
-    let all = names.iter().map(|n| regex::escape(n)).collect::<Vec<_>>().join("|");
-    let Ok(any) = regex::bytes::RegexBuilder::new(&all).unicode(false).size_limit(64 << 20).build() else {
-        return Vec::new();
-    };
+    let Ok(any) = AhoCorasick::new(&names) else { return Vec::new() };
     // what the agent says by itself shows nothing to it
     let told = |e: &Event| !matches!(e.event_type, EventType::Message | EventType::Reasoning);
     let all: Vec<usize> = (0..graph.events.len()).collect();
     let shown = all.par_chunks(256).map(|some| {
-        let mut shown: HashMap<&str, usize> = HashMap::new();
+        let mut shown: HashMap<PatternID, usize> = HashMap::new();
         for i in some.iter().copied().filter(|i| told(&graph.events[*i])) {
             let e = &graph.events[i];
             for text in [e.input_text(), e.output_text()] {
-                let found = any.find_iter(text.as_bytes()).filter_map(|m| std::str::from_utf8(m.as_bytes()).ok());
-                for name in found.filter_map(|name| names.get(name)) {
-                    shown.entry(*name).or_insert(i);
+                for name in any.find_overlapping_iter(text.as_bytes()) {
+                    shown.entry(name.pattern()).or_insert(i);
                 }
             }
         }
@@ -259,10 +257,8 @@ fn guessed(graph: &Whole) -> Vec<usize> {
     });
     let mut first: HashMap<&str, usize> = HashMap::new();
     // in order: the first that shows a name stays
-    for shown in shown.collect::<Vec<_>>() {
-        for (name, i) in shown {
-            first.entry(name).or_insert(i);
-        }
+    for (name, i) in shown.collect::<Vec<_>>().into_iter().flatten() {
+        first.entry(names[name]).or_insert(i);
     }
     all.into_iter().filter(|i| looked(*i).is_some_and(|name| first.get(name).is_none_or(|at| at >= i))).collect()
 }
