@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::files::{clean, is_file, is_scratch};
 use super::shell::{self, Category, Check, Kind as ShellKind};
-use super::tokens::{floor, is_telling, scan, telling_lines, without_paths};
+use super::tokens::{end, is_telling, scan, start, telling_lines, without_paths};
 use crate::action::{Action, Change};
 use crate::event::{Event, Status};
 use crate::patch::parse_apply_patch;
@@ -144,7 +144,7 @@ impl Act {
         }
         if a.norm.is_empty() {
             let text = input.to_string();
-            a.norm = format!("{} {}", event.tool_name.as_deref().unwrap_or(""), &text[..floor(&text, 2000)]);
+            a.norm = format!("{} {}", event.tool_name.as_deref().unwrap_or(""), start(&text, 2000));
         }
         a.bare = without_paths(&a.need);
         a.find_paths();
@@ -231,7 +231,7 @@ impl Act {
         all.extend(self.reads.iter().map(|r| r.0.clone()));
         all.extend(self.searches.iter().map(|s| s.1.clone()).filter(|p| p != "."));
         all.extend(self.edits.iter().map(|e| e.path.clone()));
-        let need = &self.need[..floor(&self.need, 20_000)];
+        let need = start(&self.need, 20_000);
         scan(need, |w| {
             if w.path && (w.text.contains('/') || is_file(w.text)) {
                 all.push(w.text.to_owned());
@@ -253,10 +253,8 @@ impl Act {
         let text = body(&output);
         let error = matches!(event.status, Some(Status::Error | Status::Denied | Status::Interrupted))
             || event.exit_code.is_some_and(|c| c != 0);
-        let head = &output[..floor(&output, 600)];
+        let head = start(&output, 600);
         let fails = |t: &str| FAILURE.as_ref().is_some_and(|r| r.is_match(t.as_bytes()));
-        let tail_from = text.len().saturating_sub(3000);
-        let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len());
         let tells_at_its_end = matches!(
             self.kind,
             Kind::Poll
@@ -273,9 +271,9 @@ impl Act {
                 "Process exited with code 2",
             ];
             error && !(self.kind != Kind::Read && text.trim().is_empty())
-                || text.len() < 600 && says.iter().any(|s| output[..floor(&output, 500)].contains(s))
+                || text.len() < 600 && says.iter().any(|s| start(&output, 500).contains(s))
         } else {
-            error || fails(head) || tells_at_its_end && fails(&text[tail_from..])
+            error || fails(head) || tells_at_its_end && fails(end(text, 3000))
         };
         let short = text.trim();
         self.empty = short.len() < 300
@@ -327,7 +325,7 @@ impl Act {
 
 /// An output without the header that Codex puts before it.
 pub(super) fn body(output: &str) -> &str {
-    match output[..floor(output, 400)].find("\nOutput:\n") {
+    match start(output, 400).find("\nOutput:\n") {
         Some(at) => &output[at + 9..],
         None => output,
     }

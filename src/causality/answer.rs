@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::link::Lane;
+use super::lane::Lane;
 use super::rules::Rule;
-use super::tokens::{LIMIT, floor, words};
+use super::tokens::{LIMIT, start, words};
 
 /// Calls that an answer is said to rest on, at most.
 pub(super) const CAP: usize = 12;
@@ -16,14 +16,14 @@ const WENT: [&str; 8] = ["pass", "fail", "green", "clean", "succe", "complet", "
 impl Lane<'_> {
     pub(super) fn answer(&mut self, n: usize) {
         let text = &self.steps[n].text;
-        let text_seen = &text[..floor(text, LIMIT)];
+        let text_seen = start(text, LIMIT);
         let prompt = self.last_prompt();
         let from = prompt.unwrap_or(self.view);
         let mut total = 0.0;
         let mut votes: BTreeMap<usize, (f32, f32, &str)> = BTreeMap::new();
         for w in words(text_seen) {
             // an echo of the prompt tells nothing
-            let asked = prompt.and_then(|p| self.about.get(&p)).is_some_and(|p| p.words.contains(&w.hash));
+            let asked = prompt.and_then(|p| self.prompts.about.get(&p)).is_some_and(|p| p.words.contains(&w.hash));
             if w.weight < 1.0 || asked {
                 continue;
             }
@@ -51,7 +51,7 @@ impl Lane<'_> {
             lower.split(|c: char| !c.is_alphanumeric()).any(|w| stems.iter().any(|s| w.starts_with(s)))
         };
         let speaks = says(&CHECKS) && says(&WENT) || says(&["passing"]);
-        if let Some((m, _)) = self.checks.last().filter(|(m, _)| speaks && *m > from) {
+        if let Some((m, _)) = self.checks.all.last().filter(|(m, _)| speaks && *m > from) {
             self.put(*m, Rule::TellsCheck, 1.0, None);
         }
     }

@@ -14,7 +14,7 @@ use super::act::Act;
 use super::check::how_words;
 use super::files::folders_above;
 use super::index::name_key;
-use super::tokens::{LIMIT, floor, line_hash, literals, scan, without_paths};
+use super::tokens::{LIMIT, line_hash, literals, scan, start, without_paths};
 use super::wording::to_explain;
 use crate::event::{Event, EventType};
 
@@ -41,7 +41,7 @@ impl Asked {
             None if matches!(e.event_type, EventType::Message | EventType::Reasoning) => {
                 let text = e.input_text();
                 // the cut may make another word of the last one
-                asked.telling(&text[..floor(&text, SAID)]);
+                asked.telling(start(&text, SAID));
                 // of what the agent says as its answer all is looked at
                 if e.event_type == EventType::Message && text.len() > SAID {
                     asked.telling(&text);
@@ -77,7 +77,7 @@ impl Asked {
     }
 
     fn telling(&self, text: &str) {
-        scan(&text[..floor(text, LIMIT)], |w| {
+        scan(start(text, LIMIT), |w| {
             if w.weight >= 1.0 {
                 self.words.add(w.hash);
             }

@@ -1,12 +1,45 @@
 //! Causes of a test, lint, format or build run: the edits it verifies, the failure it answers, the words that ask for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::act::Act;
+use super::act::{Act, Group};
 use super::files::{base, ending, is_test_file, within};
-use super::link::{Lane, norm_key, squeeze};
+use super::hash::{ByStep, Hashes};
+use super::lane::Lane;
+use super::poll::still_running;
 use super::rules::Rule;
 use super::shell::{Category, Check};
+use super::tokens::{squeeze, start};
+
+/// The checks so far.
+#[derive(Default)]
+pub(super) struct Checks {
+    pub all: Vec<(usize, Check)>,
+    /// Those that failed and did not pass since.
+    pub open: Vec<(usize, BTreeSet<Category>)>,
+    /// Of a check, the edits that it verified.
+    pub verified: ByStep<Vec<usize>>,
+    /// Words of how to run things that commands used.
+    pub how_known: Hashes,
+}
+
+impl Checks {
+    /// A call is over; `categories`: those of the check that it runs or asks about.
+    pub(super) fn enter(&mut self, n: usize, a: &Act, text: &str, categories: BTreeSet<Category>) {
+        self.all.extend(a.checks.iter().map(|c| (n, c.clone())));
+        if !a.looks() && a.group != Group::Edit {
+            self.how_known.extend(how_words(a).into_iter().map(|(h, _)| h));
+        }
+        if categories.is_empty() {
+            return;
+        }
+        if a.failed {
+            self.open.push((n, categories));
+        } else if !still_running(text) {
+            self.open.retain(|(_, c)| c.is_disjoint(&categories));
+        }
+    }
+}
 
 impl<'a> Lane<'a> {
     pub(super) fn check_rules(&mut self, n: usize, a: &'a Act, previous: &[usize]) {
@@ -29,7 +62,7 @@ impl<'a> Lane<'a> {
         self.how(a, previous);
         if verified.is_empty() || inherited {
             let newest = verified.last().copied();
-            if let Some((m, c)) = self.open.last().cloned()
+            if let Some((m, c)) = self.checks.open.last().cloned()
                 && !c.is_disjoint(&categories)
                 && !previous.contains(&m)
                 && newest.is_none_or(|v| m > v)
@@ -73,23 +106,24 @@ impl<'a> Lane<'a> {
         let categories = a.categories();
         let last = self
             .checks
+            .all
             .iter()
             .rev()
             .take(400)
             .find(|(_, old)| a.checks.iter().any(|c| covers(old, c)))
             .map(|(m, _)| *m);
         let mut edits: Vec<usize> =
-            self.edits.iter().rev().take(80).copied().take_while(|m| last.is_none_or(|l| *m > l)).collect();
+            self.changes.edits.iter().rev().take(80).copied().take_while(|m| last.is_none_or(|l| *m > l)).collect();
         edits.reverse();
         let mut inherited = false;
         if edits.is_empty()
-            && let Some(before) = last.and_then(|l| self.verified_by.get(&l))
+            && let Some(before) = last.and_then(|l| self.checks.verified.get(&l))
         {
             edits.clone_from(before);
             inherited = true;
         }
         let prompt = self.last_prompt();
-        let asked = prompt.and_then(|p| self.about.get(&p)).is_some_and(|p| !p.asks.is_disjoint(&categories));
+        let asked = prompt.and_then(|p| self.prompts.about.get(&p)).is_some_and(|p| !p.asks.is_disjoint(&categories));
         let targets: Vec<&String> = a
             .checks
             .iter()
@@ -99,7 +133,7 @@ impl<'a> Lane<'a> {
         let format_only = categories.len() == 1 && categories.contains(&Category::Format);
         edits.retain(|m| {
             let Some(b) = self.act(*m) else { return false };
-            if self.gone.contains(m) || asked && prompt.is_some_and(|p| *m < p) {
+            if self.changes.gone.contains(m) || asked && prompt.is_some_and(|p| *m < p) {
                 return false;
             }
             let tests_only = b.edits.iter().all(|e| is_test_file(base(&e.path)));
@@ -137,7 +171,7 @@ impl<'a> Lane<'a> {
             edits = all.iter().copied().filter(named).collect();
         }
         let from = edits.len().saturating_sub(6);
-        self.verified_by.insert(n, edits.clone());
+        self.checks.verified.insert(n, edits.clone());
         (edits.split_off(from), inherited)
     }
 
@@ -145,17 +179,17 @@ impl<'a> Lane<'a> {
     fn main_edit(&self, verified: &[usize]) -> Option<usize> {
         let mut tail = *verified.last()?;
         for _ in 0..verified.len() {
-            match self.follows.get(&tail).filter(|e| verified.contains(e)) {
+            match self.changes.follows.get(&tail).filter(|e| verified.contains(e)) {
                 Some(e) => tail = *e,
                 None => break,
             }
         }
         let endings = |m: usize| self.act(m).map(|b| b.edits.iter().map(|e| ending(&e.path)).collect::<Vec<_>>());
         let own = endings(tail)?;
-        let reason = self.reason.get(&tail);
+        let reason = self.changes.reason.get(&tail);
         let shares = |m: &usize| {
             reason.is_some()
-                && self.reason.get(m) == reason
+                && self.changes.reason.get(m) == reason
                 && endings(*m).is_some_and(|es| es.iter().any(|e| own.contains(e)))
         };
         verified.iter().copied().find(|m| *m == tail || shares(m))
@@ -164,10 +198,10 @@ impl<'a> Lane<'a> {
     fn told(&mut self, a: &Act, verified: &[usize]) {
         let Some(last) = self.last_prompt() else { return };
         let categories = a.categories();
-        let ran = self.checks.iter().rev().take(200).find(|(m, c)| *m > last && categories.contains(&c.category));
+        let ran = self.checks.all.iter().rev().take(200).find(|(m, c)| *m > last && categories.contains(&c.category));
         let ran = ran.map(|(m, _)| *m);
         let failed = ran.is_some_and(|m| self.is(m, |b| b.failed));
-        let first = self.prompts.first().copied().filter(|p| *p >= self.view);
+        let first = self.prompts.all.first().copied().filter(|p| *p >= self.view);
         let mut found = Vec::new();
         for c in &a.checks {
             let command = squeeze(&c.command);
@@ -175,7 +209,7 @@ impl<'a> Lane<'a> {
                 continue;
             }
             for p in [Some(last), first].into_iter().flatten() {
-                if self.about.get(&p).is_some_and(|x| x.squeezed.contains(&command)) {
+                if self.prompts.about.get(&p).is_some_and(|x| x.squeezed.contains(&command)) {
                     found.push((p, command));
                     break;
                 }
@@ -184,7 +218,7 @@ impl<'a> Lane<'a> {
         for (p, command) in found {
             self.put(p, Rule::Told, if ran.is_none() { 1.0 } else { 0.56 }, Some(command));
         }
-        let asks = self.about.get(&last).is_some_and(|p| !p.asks.is_disjoint(&categories));
+        let asks = self.prompts.about.get(&last).is_some_and(|p| !p.asks.is_disjoint(&categories));
         if verified.is_empty() && asks && ran.is_none() {
             self.put(last, Rule::Asked, 1.0, None);
         }
@@ -192,12 +226,12 @@ impl<'a> Lane<'a> {
 
     /// A step that showed how to run it: settings, the place of the program.
     fn how(&mut self, a: &Act, previous: &[usize]) {
-        if self.norm.contains_key(&norm_key(&a.norm)) {
+        if self.wordings.has(a) {
             return;
         }
         let mut best: HashMap<usize, (f32, String)> = HashMap::new();
         for (hash, word) in how_words(a) {
-            if self.how_known.contains(&hash) {
+            if self.checks.how_known.contains(&hash) {
                 continue;
             }
             let Some(h) = self.index.holders(hash) else { continue };
@@ -230,7 +264,7 @@ fn covers(old: &Check, new: &Check) -> bool {
 
 /// Settings (`NAME=value`) and long paths in a command: what somebody had to find out.
 pub(super) fn how_words(a: &Act) -> Vec<(u64, String)> {
-    let need = &a.need[..super::tokens::floor(&a.need, 4000)];
+    let need = start(&a.need, 4000);
     let mut out = Vec::new();
     for word in need.split_whitespace() {
         let setting = word.split_once('=').is_some_and(|(n, v)| {

@@ -1,13 +1,53 @@
 //! From the proposals of the rules to the causes that are named, with confidence and evidence.
 
-use super::link::{Lane, Proposal, What};
+use super::lane::Lane;
 use super::rules::Rule;
+use super::step::What;
+use super::tokens::start;
 use super::{Cause, Evidence};
 
 /// An edge below this confidence is not reported; the primary always is.
 pub(super) const FLOOR: f32 = 0.50;
 
+/// A proposal: the rule, how strongly it applies (0 to 1), and the text it rests on.
+pub(super) type Proposal = (Rule, f32, Option<String>);
+
 impl Lane<'_> {
+    /// Proposes a cause of the call that is looked at.
+    pub(super) fn put(&mut self, cause: usize, rule: Rule, strength: f32, span: Option<String>) {
+        if cause < self.view || self.steps[cause].turn >= self.steps[self.now()].turn || strength <= 0.0 {
+            return;
+        }
+        let strength = strength.min(1.0);
+        let at = match self.proposals.iter().position(|(c, _)| *c == cause) {
+            Some(at) => at,
+            None => {
+                self.proposals.push((cause, Vec::new()));
+                self.proposals.len() - 1
+            }
+        };
+        let list = &mut self.proposals[at].1;
+        match list.iter_mut().find(|(r, ..)| *r == rule) {
+            Some(old) if old.1 < strength => *old = (rule, strength, span),
+            Some(_) => {}
+            None => list.push((rule, strength, span)),
+        }
+    }
+
+    /// Makes what a rule says of all steps but one weaker.
+    pub(super) fn weaken(&mut self, keep: usize, rule: Rule, factor: f32) {
+        for (_, list) in self.proposals.iter_mut().filter(|(m, _)| *m != keep) {
+            for (_, x, _) in list.iter_mut().filter(|(r, ..)| *r == rule) {
+                *x *= factor;
+            }
+        }
+    }
+
+    /// The proposals so far.
+    pub(super) fn proposed(&self) -> &[(usize, Vec<Proposal>)] {
+        &self.proposals
+    }
+
     /// Weighs the proposals: confidence by noisy-or of the rules' `p`, the primary by their `r`.
     pub(super) fn decide(&mut self, n: usize, most: usize) -> Vec<Cause> {
         let mut weighed: Vec<(usize, f32, f32)> = Vec::with_capacity(self.proposed().len());
@@ -88,12 +128,11 @@ impl Lane<'_> {
     /// Where a text stands in a step: the line of its output, of the input's field, or of the prompt.
     fn locate(&self, m: usize, span: &str) -> Option<Evidence> {
         let e = self.event(m);
-        let shorten = |line: &str| super::tokens::floor(line, 160);
         let find = |text: &str, place: &str| {
             let at = text.find(span)?;
             let number = text[..at].bytes().filter(|b| *b == b'\n').count() + 1;
             let shown = span.lines().next().unwrap_or(span);
-            Some(Evidence { text: shown[..shorten(shown)].to_owned(), place: format!("{place}:{number}") })
+            Some(Evidence { text: start(shown, 160).to_owned(), place: format!("{place}:{number}") })
         };
         if self.steps[m].what != What::Call {
             return find(&self.steps[m].text, "prompt");

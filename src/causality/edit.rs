@@ -6,9 +6,10 @@ use super::act::{Act, Group, Kind};
 use super::files::{base, compat};
 use super::hash::{ByStep, Hashes};
 use super::index::name_key;
-use super::link::{Lane, What};
+use super::lane::Lane;
 use super::rules::Rule;
 use super::shell::Kind as ShellKind;
+use super::step::What;
 use super::tokens::{line_hash, scan, words};
 
 impl<'a> Lane<'a> {
@@ -119,7 +120,7 @@ impl<'a> Lane<'a> {
         let after = last_prompt.map_or(0, |p| p + 1);
         let mut candidates: Vec<(usize, Rule, Option<String>)> = Vec::new();
         candidates.extend(last_prompt.map(|p| (p, Rule::ReasonPrompt, None)));
-        if let Some((m, _)) = self.open.last().cloned() {
+        if let Some((m, _)) = self.checks.open.last().cloned() {
             candidates.push((m, Rule::ReasonFail, self.failure_line(m)));
             self.broke(m, a);
         }
@@ -130,7 +131,7 @@ impl<'a> Lane<'a> {
         } else if let Some((m, word)) = self.reason_words(a, after, sources) {
             candidates.push((m, Rule::ReasonWords, Some(word)));
         }
-        if let Some(&m) = self.asks.last().filter(|m| **m >= after) {
+        if let Some(&m) = self.prompts.questions.last().filter(|m| **m >= after) {
             candidates.push((m, Rule::ReasonPlan, None));
         }
         let removed: HashSet<&str> = a.edits.iter().flat_map(|e| &e.removed).map(String::as_str).collect();
@@ -138,7 +139,9 @@ impl<'a> Lane<'a> {
             candidates.push((m, Rule::EditAgain, line));
         }
         for &m in previous {
-            let Some(b) = self.act(m).filter(|b| b.group == Group::Edit && self.open.is_empty()) else { continue };
+            let Some(b) = self.act(m).filter(|b| b.group == Group::Edit && self.checks.open.is_empty()) else {
+                continue;
+            };
             let added: HashSet<&str> = b.edits.iter().flat_map(|e| &e.added).map(String::as_str).collect();
             let common: Vec<&&str> = added.intersection(&removed).collect();
             if !removed.is_empty() && common.len() * 2 >= removed.len() {
@@ -146,9 +149,9 @@ impl<'a> Lane<'a> {
                 candidates.push((m, Rule::FixOwn, span));
             }
         }
-        if let Some(&run) = self.runs.last().filter(|m| **m >= after) {
-            let last_edit = self.edits.last().copied();
-            let follows = last_edit.is_none_or(|e| run > e || self.reason.get(&e) == Some(&run));
+        if let Some(&run) = self.runs.telling.last().filter(|m| **m >= after) {
+            let last_edit = self.changes.edits.last().copied();
+            let follows = last_edit.is_none_or(|e| run > e || self.changes.reason.get(&e) == Some(&run));
             if let Some(shared) = self.shares(run, a).filter(|_| follows) {
                 candidates.push((run, Rule::ReasonRun, Some(shared)));
             }
@@ -159,22 +162,22 @@ impl<'a> Lane<'a> {
                 candidates.push((link, Rule::ReasonChain, None));
                 if self.is(edit, |b| b.group == Group::Edit) {
                     self.put(edit, Rule::ReasonEdit, 1.0, None);
-                    self.follows.insert(n, edit);
+                    self.changes.follows.insert(n, edit);
                 }
             }
         }
         // of two at one step the later kind says more
         let Some((m, rule, span)) = candidates.into_iter().max_by_key(|c| c.0) else { return };
         self.put(m, rule, 1.0, span);
-        self.reason.insert(n, m);
+        self.changes.reason.insert(n, m);
         if rule == Rule::ReasonRun
-            && let Some((open, _)) = self.open.last().cloned()
+            && let Some((open, _)) = self.checks.open.last().cloned()
         {
             self.put(open, Rule::Again, 1.0, None);
         }
         if rule == Rule::ReasonPrompt
-            && self.about.get(&m).is_some_and(|p| p.agrees)
-            && let [.., before, _] = self.prompts.as_slice()
+            && self.prompts.about.get(&m).is_some_and(|p| p.agrees)
+            && let [.., before, _] = self.prompts.all.as_slice()
         {
             let before = *before;
             if !self.offered(a, before) {
@@ -234,11 +237,12 @@ impl<'a> Lane<'a> {
 
     /// Edits that the failed run was to verify and that wrote what is changed now.
     fn broke(&mut self, failed: usize, a: &Act) {
-        let source = self.poll_source.get(&failed).copied().unwrap_or(failed);
-        let Some(verified) = self.verified_by.get(&source) else { return };
+        let source = self.polls.source(failed).unwrap_or(failed);
+        let Some(verified) = self.checks.verified.get(&source) else { return };
         let same_file = |b: &Act| a.edits.iter().any(|e| b.edits.iter().any(|x| compat(&e.path, &x.path) > 0));
         let passed = self
             .checks
+            .all
             .iter()
             .rev()
             .take(200)
@@ -250,7 +254,7 @@ impl<'a> Lane<'a> {
         let mine =
             |m: &&usize| self.is(**m, |b| b.edits.iter().any(|e| e.added.iter().any(|l| removed.contains(l.as_str()))));
         let wrote_it = in_file.iter().rfind(mine).copied();
-        let alive = |m: &&usize| !self.gone.contains(*m) && last_passed.is_none_or(|x| **m > x);
+        let alive = |m: &&usize| !self.changes.gone.contains(*m) && last_passed.is_none_or(|x| **m > x);
         let found = wrote_it.or_else(|| in_file.iter().rfind(alive).copied());
         if let Some(m) = found {
             self.put(m, Rule::Broke, 1.0, None);
@@ -260,7 +264,7 @@ impl<'a> Lane<'a> {
     /// The exploration since the prompt that holds most new words of the edit, first seen since the prompt.
     fn reason_words(&self, a: &Act, after: usize, sources: &[usize]) -> Option<(usize, String)> {
         let prompt = self.last_prompt()?;
-        if self.since().len() < 4 || !self.open.is_empty() {
+        if self.since().len() < 4 || !self.checks.open.is_empty() {
             return None;
         }
         let mut old = HashSet::new();
@@ -271,7 +275,7 @@ impl<'a> Lane<'a> {
                 });
             }
         }
-        let about = self.about.get(&prompt)?;
+        let about = self.prompts.about.get(&prompt)?;
         let fresh: Vec<_> = words(&a.new).into_iter().filter(|w| w.weight >= 1.0 && !old.contains(&w.hash)).collect();
         if fresh.iter().any(|w| about.words.contains(&w.hash)) {
             return None;
@@ -303,7 +307,7 @@ impl<'a> Lane<'a> {
             }
         }
         let (m, (v, word)) = votes.into_iter().max_by(|x, y| x.1.0.total_cmp(&y.1.0).then(x.0.cmp(&y.0)))?;
-        (v >= 1.0 && self.edits.last().is_none_or(|e| m > *e)).then(|| (m, word.to_owned()))
+        (v >= 1.0 && self.changes.edits.last().is_none_or(|e| m > *e)).then(|| (m, word.to_owned()))
     }
 
     /// What the user agreed to came out of calls before the "yes": the one that holds most of the new words.
@@ -330,7 +334,7 @@ impl<'a> Lane<'a> {
         let mut votes: HashMap<usize, (f32, String)> = HashMap::new();
         let mut total = 0.0;
         for w in words(&a.new).into_iter().filter(|w| w.weight >= 1.0) {
-            if self.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash)) {
+            if self.prompts.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash)) {
                 continue;
             }
             let Some(first) = self.index.holders(w.hash).and_then(|h| h.steps.first()).map(|m| *m as usize) else {
@@ -360,7 +364,7 @@ impl<'a> Lane<'a> {
             let b = self.act(next)?;
             if b.looks() || b.group == Group::Edit && b.failed {
                 at = next;
-            } else if self.moved.binary_search(&next).is_ok() {
+            } else if self.changes.moved.binary_search(&next).is_ok() {
                 return Some((at, next));
             } else {
                 return (b.group == Group::Edit).then_some((at, next));

@@ -1,11 +1,11 @@
-//! Calls that look at what was done or go on with it: the steps of git, the effect of edits, the same search again, a program run.
+//! Calls that look at what was done or go on with it: the steps of git, the effect of edits, the same search again.
 
 use std::collections::{HashMap, HashSet};
 
 use super::act::{Act, Kind};
 use super::files::{base, compat, is_file};
 use super::index::name_key;
-use super::link::Lane;
+use super::lane::Lane;
 use super::rules::Rule;
 use super::shell::{GIT_CHANGES, Kind as ShellKind};
 use super::tokens::{Word, line_hash, literals, source_line};
@@ -22,10 +22,10 @@ impl<'a> Lane<'a> {
             return false;
         }
         let prompt = self.last_prompt();
-        let meta = self.metas.last().copied().filter(|m| *m >= self.view && prompt.is_none_or(|p| *m > p));
-        let sets = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs);
+        let meta = self.prompts.metas.last().copied().filter(|m| *m >= self.view && prompt.is_none_or(|p| *m > p));
+        let sets = |m: &usize| self.prompts.about.get(m).is_some_and(|p| p.vcs);
         // a long text that speaks of commits is about them; a short one is an order
-        let orders = |m: &usize| self.about.get(m).is_some_and(|p| p.vcs && p.short);
+        let orders = |m: &usize| self.prompts.about.get(m).is_some_and(|p| p.vcs && p.short);
         let ordered = prompt.filter(orders);
         let Some(task) = meta.filter(|m| sets(m) || ordered.is_some()).or(ordered) else { return false };
         // where most of the work since is something else, git is only asked for it
@@ -38,11 +38,11 @@ impl<'a> Lane<'a> {
         let of_work = |g: &String| {
             GIT_CHANGES.contains(&g.as_str()) || LOOKS.contains(&g.as_str()) || g == "branch" || g == "remote"
         };
-        let changed_since = self.edits.last().is_some_and(|e| *e > task);
+        let changed_since = self.changes.edits.last().is_some_and(|e| *e > task);
         let changes = |b: &Act| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str()));
         let acts = hub || changes(a);
         // the very step that the order names answers to it, whatever came between
-        let names = |word: &str| self.about.get(&task).is_some_and(|p| p.plain.contains(word));
+        let names = |word: &str| self.prompts.about.get(&task).is_some_and(|p| p.plain.contains(word));
         let named = hub && (names("pr") || names("pull"))
             || a.git.iter().any(|g| names(if g == "add" { "commit" } else { g.as_str() }));
         if others > 2 && !(acts && named) || !hub && !a.git.iter().any(of_work) {
@@ -66,7 +66,7 @@ impl<'a> Lane<'a> {
         let did = |lane: &Self, step: &str| {
             let m = recent.iter().rev().copied().find(|m| lane.is(*m, |b| b.git.iter().any(|g| g == step)))?;
             // where it went on in the background, what it came to was told later
-            Some(lane.polls.get(&m).and_then(|q| q.last()).copied().unwrap_or(m))
+            Some(lane.polls.of(m).last().copied().unwrap_or(m))
         };
         let is = |step: &str| a.git.iter().any(|g| g == step);
         let rests_on = match () {
@@ -98,7 +98,7 @@ impl<'a> Lane<'a> {
         }
         let after = self.last_prompt().map_or(0, |p| p + 1);
         if a.is_inspect() && a.git.iter().any(|g| matches!(g.as_str(), "diff" | "status")) {
-            let Some(&last) = self.changes.last().filter(|m| **m >= after) else {
+            let Some(&last) = self.changes.all.last().filter(|m| **m >= after) else {
                 // nothing changed it since the prompt: it is the state that the user speaks of
                 if let Some(prompt) = self
                     .last_prompt()
@@ -108,18 +108,19 @@ impl<'a> Lane<'a> {
                 }
                 return false;
             };
-            if self.edits.contains(&last) {
+            if self.changes.edits.contains(&last) {
                 // what an earlier such look showed already needs no other, unless nothing came since
                 let looked = |b: &Act| b.is_inspect() && b.git.iter().any(|g| matches!(g.as_str(), "diff" | "status"));
                 let before = self.recent(60).filter(|m| self.is(*m, looked)).max();
                 let since = before.filter(|b| last > *b).map_or(after, |b| b.max(after));
                 let mut edits: Vec<usize> = self
+                    .changes
                     .edits
                     .iter()
                     .rev()
                     .take(60)
                     .copied()
-                    .filter(|m| *m >= since && !self.gone.contains(m))
+                    .filter(|m| *m >= since && !self.changes.gone.contains(m))
                     .take(6)
                     .collect();
                 edits.reverse();
@@ -137,7 +138,7 @@ impl<'a> Lane<'a> {
             let listed = |b: &Act| b.is_list() && a.paths.iter().any(|p| b.paths.iter().any(|q| compat(p, q) > 0));
             let before = self.recent(60).filter(|m| self.is(*m, listed)).max();
             let from = before.map_or(after, |b| b.max(after));
-            let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= from).collect();
+            let ops: Vec<usize> = self.changes.moved.iter().rev().take(6).copied().filter(|m| *m >= from).collect();
             let mut any = false;
             for m in ops {
                 let inside = self.is(m, |b| b.paths.iter().any(|p| a.paths.iter().any(|d| super::files::within(d, p))));
@@ -153,7 +154,7 @@ impl<'a> Lane<'a> {
         if a.is_search() && self.search_again(a) {
             return true;
         }
-        if !a.looks() || !self.open.is_empty() {
+        if !a.looks() || !self.checks.open.is_empty() {
             return false;
         }
         let mut edited: HashSet<usize> = HashSet::new();
@@ -204,16 +205,16 @@ impl<'a> Lane<'a> {
         }
         let pattern = a.searches.first().map(|s| s.0.as_str()).unwrap_or("");
         let names: Vec<String> = literals(pattern).filter(|l| is_file(l)).collect();
-        let ops: Vec<usize> = self.moved.iter().rev().take(6).copied().filter(|m| *m >= after).collect();
+        let ops: Vec<usize> = self.changes.moved.iter().rev().take(6).copied().filter(|m| *m >= after).collect();
         for m in ops {
             let name = self.act(m).and_then(|b| names.iter().find(|l| b.paths.iter().any(|p| base(p) == l.as_str())));
             if let Some(name) = name.cloned() {
                 self.put(m, Rule::Moved, 1.0, Some(name));
             }
         }
-        let recent: Vec<usize> = self.edits.iter().rev().take(3).copied().filter(|m| *m >= after).collect();
+        let recent: Vec<usize> = self.changes.edits.iter().rev().take(3).copied().filter(|m| *m >= after).collect();
         let found = need.iter().filter(|w| w.weight >= 1.0).find_map(|w| {
-            let m = *self.wrote.get(&w.hash)?;
+            let m = *self.changes.wrote.get(&w.hash)?;
             recent.contains(&m).then(|| (m, w.text.to_owned()))
         });
         if let Some((m, word)) = found {
@@ -228,7 +229,7 @@ impl<'a> Lane<'a> {
         let same = |b: &Act| b.is_search() && b.searches.iter().any(|s| s.0 == pattern);
         let before = self.recent(40).filter(|m| *m >= after && self.is(*m, same)).max();
         let Some(before) = before.filter(|_| pattern.len() >= 3) else { return false };
-        let edits: Vec<usize> = self.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
+        let edits: Vec<usize> = self.changes.edits.iter().rev().take(6).copied().take_while(|m| *m > before).collect();
         let first = edits.last().copied();
         for m in &edits {
             self.put(*m, Rule::SearchAgain, if Some(*m) == first { 1.0 } else { 0.95 }, None);
@@ -237,37 +238,5 @@ impl<'a> Lane<'a> {
             self.put(before, Rule::SearchAgain, 0.9, Some(pattern.to_owned()));
         }
         !edits.is_empty()
-    }
-
-    /// A program run: the edits since the last such run.
-    pub(super) fn verify_run(&mut self, n: usize, a: &Act, fresh: bool) {
-        if fresh || !a.is_shell(&[ShellKind::Build, ShellKind::Run]) {
-            return;
-        }
-        let build = a.is_shell(&[ShellKind::Build]);
-        let program = if build { "#".to_owned() } else { a.norm.split_whitespace().next().unwrap_or("").to_owned() };
-        let same = self.thrown.get(&program).copied();
-        let bound = match same {
-            Some(m) => Some(m),
-            None if build => None,
-            None => self.last_prompt().into_iter().chain(self.ran_at.last().copied()).max(),
-        };
-        let mut edits: Vec<usize> = self
-            .edits
-            .iter()
-            .rev()
-            .take(60)
-            .copied()
-            .take_while(|m| bound.is_none_or(|b| *m > b))
-            .filter(|m| !self.gone.contains(m))
-            .take(6)
-            .collect();
-        edits.reverse();
-        let last = edits.last().copied();
-        for m in edits {
-            let span = self.act(m).and_then(|b| b.edits.first()).map(|e| e.path.clone());
-            self.put(m, Rule::VerifyRun, if Some(m) == last { 1.0 } else { 0.8 }, span);
-        }
-        self.thrown.insert(program, n);
     }
 }

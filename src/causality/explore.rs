@@ -7,62 +7,13 @@ use std::collections::HashSet;
 use super::act::{Act, Group, Kind};
 use super::files::{base, compat, is_file};
 use super::hash::Hashes;
-use super::link::{Lane, norm_key, norm_words};
+use super::lane::Lane;
 use super::rules::Rule;
 use super::shell::GIT_CHANGES;
 use super::tokens::{Word, without_paths, words};
 use super::wording::to_explain;
 
 impl<'a> Lane<'a> {
-    pub(super) fn repeat_rules(&mut self, a: &Act, previous: &[usize], fresh: bool) {
-        if a.group == Group::Edit || a.looks() {
-            return;
-        }
-        if !matches!(a.kind, Kind::Shell(_) | Kind::Other) {
-            return;
-        }
-        let key = norm_key(&a.norm);
-        let mut likeness = 1.0;
-        let mut before = self.norm.get(&key).copied();
-        if before.is_none() {
-            let own = norm_words(&a.norm);
-            likeness = 0.0;
-            for (other, norm) in &self.recent_norms {
-                let common = own.intersection(other).count();
-                let all = own.len() + other.len() - common;
-                let j = common as f32 / all.max(1) as f32;
-                if common >= 2 && j >= likeness {
-                    likeness = j;
-                    before = self.norm.get(norm).copied();
-                }
-            }
-            let check = a.group == Group::Check;
-            if likeness < if check { 0.8 } else { 0.55 } || check && before.is_some_and(|m| !self.is(m, |b| b.failed)) {
-                before = None;
-            }
-        }
-        let Some(m) = before else { return };
-        let polls = self.polls.get(&m).into_iter().flatten().rev().take(64);
-        let polled = polls.copied().any(|q| self.is(q, |b| b.failed));
-        let failed = polled || self.is(m, |b| b.failed);
-        let check = a.group == Group::Check;
-        let x = 0.5 + likeness / 2.0;
-        if fresh && !check {
-            return;
-        }
-        if failed && previous.contains(&m) {
-            let span = self.failure_line(m);
-            self.put(m, Rule::Retry, x, span);
-        } else if failed {
-            self.put(m, Rule::AgainFailed, x, None);
-        } else {
-            let glance = a.is_inspect() && a.git.len() == 1 && matches!(a.git[0].as_str(), "status" | "diff");
-            if !glance {
-                self.put(m, Rule::Again, x, None);
-            }
-        }
-    }
-
     /// Another look after one that found nothing.
     fn looks_again(&mut self, a: &Act, previous: &[usize], sure: bool) {
         if !a.looks() {
@@ -111,7 +62,7 @@ impl<'a> Lane<'a> {
             }
         }
         // what is asked says more than where it is asked
-        let asked = |(r, x, _): &super::link::Proposal| *r == Rule::Id || *r == Rule::Phrase && *x >= 0.9;
+        let asked = |(r, x, _): &super::decide::Proposal| *r == Rule::Id || *r == Rule::Phrase && *x >= 0.9;
         if let Some(m) = self.proposed().iter().find(|(_, list)| list.iter().any(asked)).map(|(m, _)| *m) {
             self.weaken(m, Rule::PathPrev, 0.6);
         }
@@ -166,7 +117,7 @@ impl<'a> Lane<'a> {
             // a check that passed asks for nothing
             let passed = !b.failed
                 && (b.group == Group::Check
-                    || self.poll_source.get(&m).is_some_and(|s| self.is(*s, |c| c.group == Group::Check)));
+                    || self.polls.source(m).is_some_and(|s| self.is(s, |c| c.group == Group::Check)));
             // nor does an edit that went well, where another step gives the reason
             let edited = b.group == Group::Edit && !b.failed && elsewhere;
             let x = if listed || passed || edited || bare { 0.6 } else { 1.0 };
@@ -176,7 +127,7 @@ impl<'a> Lane<'a> {
         if a.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())) {
             let after = self.last_prompt().unwrap_or(0);
             let changed = |m: &&usize| self.is(**m, |b| b.git.iter().any(|g| GIT_CHANGES.contains(&g.as_str())));
-            let before = self.changes.iter().rev().take(40).find(changed).copied();
+            let before = self.changes.all.iter().rev().take(40).find(changed).copied();
             if let Some(m) = before.filter(|m| *m > after) {
                 self.put(m, Rule::VcsStep, 1.0, None);
             }

@@ -4,7 +4,7 @@
 use super::asked::Asked;
 use super::files::{base, clean, compat, is_file};
 use super::hash::{ByHash, Hashes};
-use super::tokens::{LIMIT, floor, is_telling, line_hash, path_lines, scan_for, source_line, telling_lines};
+use super::tokens::{LIMIT, is_telling, line_hash, path_lines, scan_for, source_line, start, telling_lines};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Holders of one word: how many, the first, and the most recent.
@@ -164,7 +164,7 @@ impl<'a> Index<'a> {
         if !is_file(path) || !self.asked.name(name_key(path)) {
             return;
         }
-        for line in text[..floor(text, LIMIT)].lines() {
+        for line in start(text, LIMIT).lines() {
             let digits = line.bytes().take_while(u8::is_ascii_digit).count();
             if digits > 0
                 && line[digits..].starts_with([':', '-'])
@@ -200,7 +200,7 @@ pub(super) struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// `plainly`: its lines count also as they stand in the text.
     pub(super) fn of(whole: &'a str, plainly: bool, asked: &Asked) -> Self {
-        let text = &whole[..floor(whole, LIMIT)];
+        let text = start(whole, LIMIT);
         let mut shown = Self::default();
         let names = |path: &str| asked.name(name_key(path));
         // a path counts once, unless it was seen as a mere word first

@@ -7,6 +7,7 @@
 mod act;
 mod answer;
 mod asked;
+mod changes;
 mod check;
 mod decide;
 mod edit;
@@ -15,12 +16,18 @@ mod explore;
 mod files;
 mod hash;
 mod index;
+mod lane;
 mod link;
 mod place;
+mod poll;
 mod prompt;
+mod repeat;
 mod rules;
+mod runs;
 mod shell;
+mod step;
 mod tokens;
+mod turns;
 mod wording;
 
 use serde::{Deserialize, Serialize};

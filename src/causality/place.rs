@@ -3,8 +3,10 @@
 use super::act::{Act, Group};
 use super::files::{base, compat, folders_above, is_file, subject};
 use super::index::name_key;
-use super::link::{Lane, What, last_of};
+use super::lane::Lane;
 use super::rules::Rule;
+use super::step::What;
+use super::turns::last_of;
 
 impl<'a> Lane<'a> {
     /// One best source for each path. True where one was surely found.
@@ -12,7 +14,7 @@ impl<'a> Lane<'a> {
         let mut sure = false;
         let last_prompt = self.last_prompt();
         let since = self.since().len();
-        let open = self.open.last().map(|(m, _)| *m);
+        let open = self.checks.open.last().map(|(m, _)| *m);
         for p in a.paths.iter().take(12) {
             let file = is_file(p) || a.reads.iter().any(|r| r.0 == *p);
             let x = if file { 1.0 } else { 0.35 };

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::hash::Hashes;
+use super::act::Act;
+use super::files::base;
+use super::hash::{ByStep, Hashes};
 use super::index::Shown;
-use super::link::squeeze;
+use super::lane::Lane;
 use super::shell::Category;
+use super::step::What;
+use super::tokens::{end, squeeze, start};
 
 /// What is known of a prompt.
 #[derive(Default)]
@@ -32,25 +36,82 @@ impl Prompt {
             (Category::Format, &["format", "formatting", "fmt", "reformat"][..]),
             (Category::Build, &["build", "builds", "compile", "compiles", "building"][..]),
         ];
-        let tail_from = text.len().saturating_sub(600);
-        let tail_from = (tail_from..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        let end = end(text, 600);
         // the words of a sentence, not the parts of a path or an address
-        let tail: Vec<&str> = text[tail_from..]
+        let tail: Vec<&str> = end
             .split_whitespace()
             .filter(|w| !(w.contains(['/', '_']) && w.len() > 12))
             .flat_map(|w| w.split(|c: char| !(c.is_alphanumeric() || c == '-')))
             .collect();
-        let vcs = orders_vcs(&text[tail_from..]);
+        let vcs = orders_vcs(end);
         let short = text.split_whitespace().take(41).count() <= 40;
-        let plain = text[..super::tokens::floor(text, 2000)]
-            .split(|c: char| !c.is_alphanumeric())
-            .map(str::to_lowercase)
-            .collect();
+        let plain = start(text, 2000).split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
         let named = |names: &[&str]| tail.iter().any(|w| names.iter().any(|n| w.eq_ignore_ascii_case(n)));
         let asks = asks.iter().filter(|(_, names)| text.len() < 3000 && named(names)).map(|(c, _)| *c).collect();
         let words = shown.words.iter().copied().collect();
-        let squeezed = squeeze(&text[..super::tokens::floor(text, 20_000)]);
+        let squeezed = squeeze(start(text, 20_000));
         Self { squeezed, asks, vcs, short, agrees: agrees(text), plain, words }
+    }
+}
+
+/// What the user said so far, and what was put before the agent besides.
+#[derive(Default)]
+pub(super) struct Prompts {
+    pub all: Vec<usize>,
+    /// Injected texts that instruct.
+    pub metas: Vec<usize>,
+    pub about: ByStep<Prompt>,
+    /// Questions to the user that were answered.
+    pub questions: Vec<usize>,
+}
+
+impl Lane<'_> {
+    /// A prompt or an injected text comes into the context.
+    pub(super) fn prompt(&mut self, n: usize, about: Option<Prompt>) {
+        let e = self.event(n);
+        if e.extra.get("compaction").and_then(serde_json::Value::as_bool) == Some(true) {
+            // what came before is no longer seen; the summary stands for it
+            self.view = n;
+            self.checks.open.clear();
+        }
+        match self.steps[n].what {
+            What::Prompt => {
+                let mut about = about;
+                let answer = n.checked_sub(1).filter(|m| self.steps[*m].what == What::Answer);
+                if let (Some(a), Some(m)) = (about.as_mut().filter(|a| a.agrees), answer) {
+                    // a "yes" says what the agent offered
+                    let text = &self.steps[m].text;
+                    a.squeezed.push(' ');
+                    a.squeezed.push_str(&squeeze(end(text, 600)));
+                }
+                self.prompts.about.extend(about.map(|a| (n, a)));
+                self.prompts.all.push(n);
+                self.checks.open.clear();
+                self.turns.prompt();
+            }
+            What::Meta => {
+                self.prompts.about.extend(about.map(|a| (n, a)));
+                self.prompts.metas.push(n);
+            }
+            What::Noise | What::Answer | What::Call => {}
+        }
+    }
+
+    /// The latest prompt that is still in view.
+    pub(super) fn last_prompt(&self) -> Option<usize> {
+        self.prompts
+            .all
+            .last()
+            .copied()
+            .filter(|p| *p >= self.view && self.steps[*p].turn < self.steps[self.now()].turn)
+    }
+
+    /// Whether the prompt, and not the text that was loaded after it, speaks of what a call looks at.
+    pub(super) fn prompt_names(&self, prompt: usize, meta: usize, a: &Act) -> bool {
+        let (Some(p), Some(m)) = (self.prompts.about.get(&prompt), self.prompts.about.get(&meta)) else { return false };
+        let stems =
+            a.paths.iter().flat_map(|p| base(p).split(['.', '-', '_']).map(str::to_lowercase).collect::<Vec<_>>());
+        stems.filter(|s| s.len() >= 4).any(|s| p.plain.contains(&s) && !m.plain.contains(&s))
     }
 }
 

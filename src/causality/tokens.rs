@@ -253,7 +253,7 @@ pub(super) fn scan<'a>(text: &'a str, f: impl FnMut(Word<'a>)) {
 /// Calls `f` with those telling words of a text that `wanted` lets through, by its text, its hash, and whether it is a path.
 /// Most are turned away by their hash, before anything else is asked of them.
 pub(super) fn scan_for<'a>(text: &'a str, wanted: impl Fn(&str, u64, bool) -> bool, mut f: impl FnMut(Word<'a>)) {
-    let text = &text[..floor(text, LIMIT)];
+    let text = start(text, LIMIT);
     let bytes = text.as_bytes();
     let class = |i: usize| bytes.get(i).map_or(0, |b| CLASS[usize::from(*b)]);
     let mut i = 0;
@@ -317,6 +317,18 @@ fn chunk<'a>(chunk: &'a str, give: &mut impl FnMut(&'a str, Shape)) {
     }
 }
 
+/// With single blanks.
+pub(super) fn squeeze(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for w in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(w);
+    }
+    out
+}
+
 /// Whether a plain word of three letters or more tells something.
 fn says_something(word: &str) -> bool {
     let b = word.as_bytes();
@@ -368,12 +380,14 @@ pub(super) fn without_paths(text: &str) -> String {
         .collect()
 }
 
-/// The largest boundary not beyond `at`.
-pub(super) fn floor(text: &str, at: usize) -> usize {
-    if at >= text.len() {
-        return text.len();
-    }
-    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+/// The beginning of a text, at most so many bytes.
+pub(super) fn start(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// The end of a text, at most so many bytes.
+pub(super) fn end(text: &str, most: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(most))..]
 }
 
 /// A line of source as it stands in the file: without the line number or grep prefix of a listing, without indentation.
@@ -389,7 +403,7 @@ pub(super) fn source_line(line: &str) -> &str {
         }
     }
     // `path:12:text` and `path-12-text`
-    let head = &line[..floor(line, 200)];
+    let head = start(line, 200);
     let mut from = 0;
     while let Some(at) = head[from..].find([':', '-']) {
         let at = from + at;
@@ -423,7 +437,7 @@ pub(super) fn line_hash(line: &str) -> u64 {
 
 /// Every `path:12`, `path:12,40` and `path:12-18` of a text: path and each number.
 pub(super) fn path_lines<'a>(text: &'a str, mut f: impl FnMut(&'a str, u64)) {
-    let text = &text[..floor(text, LIMIT)];
+    let text = start(text, LIMIT);
     let bytes = text.as_bytes();
     for at in memchr::memchr_iter(b':', bytes) {
         if !bytes.get(at + 1).is_some_and(u8::is_ascii_digit) {

@@ -7,9 +7,9 @@ use super::act::{Act, Group, Kind};
 use super::asked::SAID;
 use super::files::{base, is_file};
 use super::hash::Hashes;
-use super::link::{Lane, norm_key, squeeze};
+use super::lane::Lane;
 use super::rules::Rule;
-use super::tokens::{Word, is_opaque, literals, words};
+use super::tokens::{Word, is_opaque, literals, squeeze, start, words};
 
 impl<'a> Lane<'a> {
     /// What the agent says in the turn points to the call just before that alone of them showed it.
@@ -22,7 +22,7 @@ impl<'a> Lane<'a> {
         let mut total = 0.0;
         for e in list {
             let text = self.events[*e].input_text();
-            let tail = &text[..super::tokens::floor(&text, SAID)];
+            let tail = start(&text, SAID);
             for w in words(tail).into_iter().filter(|w| w.weight >= 1.0) {
                 let Some(h) = self.index.holders(w.hash) else { continue };
                 let now: Vec<usize> = previous.iter().copied().filter(|m| h.steps.contains(&(*m as u32))).collect();
@@ -53,8 +53,8 @@ impl<'a> Lane<'a> {
         let Some(prompt) = self.last_prompt() else { return };
         let mut votes: HashMap<usize, (f32, String)> = HashMap::new();
         for w in need {
-            let in_prompt = self.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash));
-            let writer = self.wrote.get(&w.hash).copied();
+            let in_prompt = self.prompts.about.get(&prompt).is_some_and(|p| p.words.contains(&w.hash));
+            let writer = self.changes.wrote.get(&w.hash).copied();
             let holder = self.index.holders(w.hash);
             let m = match in_prompt {
                 true => writer.filter(|_| w.weight >= 1.3),
@@ -183,13 +183,13 @@ impl<'a> Lane<'a> {
 
     /// The prompt speaks of what is looked at: its plain words are in the file's name or in the pattern.
     fn speaks(&mut self, a: &Act, prompt: usize, since: usize) {
-        let Some(about) = self.about.get(&prompt) else { return };
+        let Some(about) = self.prompts.about.get(&prompt) else { return };
         // to a part of a file leads what showed that part; a file from its top is chosen by its name, too
         if a.reads.iter().any(|r| r.1.is_some_and(|from| from > 1)) {
             return;
         }
         // while a failure is open, that is what one looks into
-        if !self.open.is_empty() {
+        if !self.checks.open.is_empty() {
             return;
         }
         let says = |w: &str| {
@@ -212,8 +212,8 @@ impl<'a> Lane<'a> {
     pub(super) fn prompt_rules(&mut self, a: &Act, previous: &[usize], need: &[Word<'_>], open: f32) {
         let Some(prompt) = self.last_prompt() else { return };
         let since = self.since().len();
-        if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.norm.contains_key(&norm_key(&a.norm)) {
-            let text = self.about.get(&prompt).map(|p| p.squeezed.as_str()).unwrap_or("");
+        if !a.looks() && !a.norm.is_empty() && since <= 8 && !self.wordings.has(a) {
+            let text = self.prompts.about.get(&prompt).map(|p| p.squeezed.as_str()).unwrap_or("");
             let told = a
                 .norm
                 .split(" && ")

@@ -95,11 +95,7 @@ pub fn one_line(text: &str, width: usize) -> String {
 
 /// The beginning of a text, at most `bytes` long, on a character's boundary.
 pub fn head(text: &str, bytes: usize) -> &str {
-    if text.len() <= bytes {
-        return text;
-    }
-    let end = (0..=bytes).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// Columns that a clean text takes on a terminal.

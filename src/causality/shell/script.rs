@@ -47,7 +47,7 @@ pub(super) struct Effects {
 
 /// Reads a program of whatever language of that kind.
 pub(super) fn effects(code: &str) -> Effects {
-    let code = &code[..super::super::tokens::floor(code, LIMIT)];
+    let code = super::super::tokens::start(code, LIMIT);
     let mut names: HashMap<&str, &str> = HashMap::new();
     for c in SET.iter().flat_map(|r| r.captures_iter(code)) {
         if let (Some(name), Some(text)) = (c.get(1), c.get(2)) {

@@ -153,8 +153,7 @@ fn status(o: &Outcome, failed: bool) -> Status {
 }
 
 fn crate_head(text: &str) -> &str {
-    let end = (0..=text.len().min(300)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(300)]
 }
 
 #[cfg(test)]
