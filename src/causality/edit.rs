@@ -149,12 +149,8 @@ impl<'a> Lane<'a> {
                 candidates.push((m, Rule::FixOwn, span));
             }
         }
-        if let Some(&run) = self.runs.telling.last().filter(|m| **m >= after) {
-            let last_edit = self.changes.edits.last().copied();
-            let follows = last_edit.is_none_or(|e| run > e || self.changes.reason.get(&e) == Some(&run));
-            if let Some(shared) = self.shares(run, a).filter(|_| follows) {
-                candidates.push((run, Rule::ReasonRun, Some(shared)));
-            }
+        if let Some((run, shared)) = self.told_by_run(a, after, new_file) {
+            candidates.push((run, Rule::ReasonRun, Some(shared)));
         }
         if let Some(&from) = sources.iter().max() {
             let newest = candidates.iter().map(|c| c.0).max();
@@ -186,6 +182,21 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// The newest run that tells something, or one beside it, if it has to do with the edit. A run before other edits counts
+    /// where the last of them was made for it; the report of a sub-agent is acted on in several edits.
+    fn told_by_run(&self, a: &Act, after: usize, new_file: bool) -> Option<(usize, String)> {
+        let telling = &self.runs.telling;
+        let turn = self.steps[*telling.last()?].turn;
+        let last_edit = self.changes.edits.last().copied();
+        let follows = |run: usize| {
+            last_edit.is_none_or(|e| run > e || self.changes.reason.get(&e) == Some(&run)) || self.is_report(run)
+        };
+        let beside = telling.iter().rev().copied().take(16).take_while(|m| *m >= after && self.steps[*m].turn == turn);
+        beside
+            .filter(|m| follows(*m) && !(new_file && self.is_report(*m)))
+            .find_map(|run| Some((run, self.shares(run, a)?)))
+    }
+
     /// What the output of a run shares with an edit: the file's name, or a telling word of the new text. An experiment that
     /// says nothing of what is changed is not the reason to change it.
     fn shares(&self, run: usize, a: &Act) -> Option<String> {
@@ -198,7 +209,9 @@ impl<'a> Lane<'a> {
             return Some(name.to_owned());
         }
         let mut known = self.index.asked_of(shown);
-        known.extend(self.act(run).into_iter().flat_map(|b| words(&b.need)).map(|w| w.hash));
+        // what a sub-agent was told is no finding
+        let given = self.act(run).filter(|b| b.kind != Kind::Spawn);
+        known.extend(given.into_iter().flat_map(|b| words(&b.need)).map(|w| w.hash));
         let shared = |w: &super::tokens::Word<'_>| w.weight >= 1.0 && !w.path && known.contains(&w.hash);
         words(&a.new).into_iter().find(shared).map(|w| w.text.to_owned())
     }

@@ -91,6 +91,11 @@ impl<'a> Lane<'a> {
         self.acts.get(self.steps[n].event)?.as_ref()
     }
 
+    /// Whether a call's output is what a sub-agent reports.
+    pub(super) fn is_report(&self, n: usize) -> bool {
+        self.is(self.polls.source(n).unwrap_or(n), |b| b.kind == Kind::Spawn && !b.failed)
+    }
+
     /// Whether a step is a call that satisfies `f`.
     pub(super) fn is(&self, n: usize, f: impl Fn(&Act) -> bool) -> bool {
         self.act(n).is_some_and(f)
@@ -213,8 +218,10 @@ impl<'a> Lane<'a> {
         let text: &str = &self.steps[n].text;
         self.turns.enter(n, self.steps);
         self.changes.enter(n, a, seen.wrote);
-        let checked = self.act(self.polls.source(n).unwrap_or(n)).map(Act::categories).unwrap_or_default();
-        self.runs.enter(n, a, text, !checked.is_empty());
+        // what a poll tells is of the call that it asks about
+        let of = self.polls.source(n).unwrap_or(n);
+        let checked = self.act(of).map(Act::categories).unwrap_or_default();
+        self.runs.enter(n, a, text, !checked.is_empty(), self.is_report(n));
         self.checks.enter(n, a, text, checked);
         self.wordings.enter(n, a);
         self.polls.enter(n, seen.ids);

@@ -12,21 +12,22 @@ use super::shell::Kind as ShellKind;
 pub(super) struct Runs {
     /// Programs, tests, linters and builds.
     pub all: Vec<usize>,
-    /// Runs of what checks nothing, whose output tells something.
+    /// Runs of what checks nothing, whose output tells something, and reports of sub-agents.
     pub telling: Vec<usize>,
     /// By program, its last run that showed the effect of edits.
     programs: HashMap<String, usize>,
 }
 
 impl Runs {
-    /// A call is over; `checked`: it tells how a check went.
-    pub(super) fn enter(&mut self, n: usize, a: &Act, text: &str, checked: bool) {
+    /// A call is over; `checked`: it tells how a check went; `reports`: it tells what a sub-agent found.
+    pub(super) fn enter(&mut self, n: usize, a: &Act, text: &str, checked: bool, reports: bool) {
         if a.is_shell(&[ShellKind::Run, ShellKind::Test, ShellKind::Lint, ShellKind::Build]) {
             self.all.push(n);
         }
         let quiet = |g: &String| matches!(g.as_str(), "status" | "branch" | "commit" | "log" | "diff");
         let tells = a.is_shell(&[ShellKind::Run, ShellKind::Inspect, ShellKind::FileOp])
             || a.kind == Kind::Other
+            || reports
             || a.failed && a.is_shell(&[ShellKind::Vcs]);
         if !checked && tells && !a.git.iter().any(quiet) && body(text).trim().len() > 30 {
             self.telling.push(n);

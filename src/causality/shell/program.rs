@@ -274,9 +274,11 @@ impl Reader {
             }
             "sed" if args.flags.iter().any(|f| f.starts_with("-i") || *f == "--in-place") => {
                 let given = args.all.iter().position(|a| a == "-e").and_then(|i| args.all.get(i + 1));
-                let script = given.map(String::as_str).or(args.plain.first().copied()).unwrap_or("");
+                // of BSD's `sed -i '' …` the empty word is the ending of a backup
+                let plain = args.plain.iter().copied().filter(|x| !x.is_empty());
+                let script = given.map(String::as_str).or(plain.clone().next()).unwrap_or("");
                 let (before, after) = substitution(script);
-                let files = args.plain.iter().filter(|x| **x != script && !x.is_empty());
+                let files = plain.filter(|x| *x != script);
                 for path in files {
                     self.shell.writes.push(Written {
                         path: clean(path).to_owned(),

@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(told("cd sub\ntee -a /w/a.py <<\"E\"\nx = 1\nE\n"), whole("/w/a.py", Change::Edit, "x = 1\n"));
         let replaced = vec![("a.rs".to_owned(), Change::Edit, "old_name".to_owned(), "new_name".to_owned())];
         assert_eq!(told("sed -i 's/old_name/new_name/g' a.rs"), replaced);
+        assert_eq!(told("sed -i '' 's/old_name/new_name/g' a.rs"), replaced);
     }
 
     #[test]
