@@ -85,7 +85,7 @@ impl Source for Codex {
         // the first line holds the client's instructions too: some 20 kB
         BufReader::new(reader.take(1 << 20)).read_until(b'\n', &mut first).ok()?;
         let line: wire::Line<'_> = serde_json::from_slice(&first).ok()?;
-        line.payload?.cwd.map(crate::text::Text::into_owned)
+        line.payload?.0.cwd.map(crate::text::Text::into_owned)
     }
 
     fn read(&self, transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Report> {

@@ -2,7 +2,10 @@
 //! stand there is decided line by line, never by version. Lines are short (half have less than 500 bytes), so the struct is
 //! kept small: what few lines have is boxed or left as it stands.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::source::raw::Raw;
 use crate::text::Text;
@@ -15,7 +18,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
     #[serde(borrow)]
-    pub payload: Option<Box<Payload<'a>>>,
+    pub payload: Option<Boxed<'a>>,
     pub metadata: Option<Metadata>,
     /// Of lines of 2025 without a wrapper.
     #[serde(borrow)]
@@ -33,91 +36,127 @@ pub(super) struct Metadata {
     pub compaction_output: Option<bool>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Default)]
 pub(super) struct Payload<'a> {
-    #[serde(borrow, rename = "type")]
     pub kind: Option<Text<'a>>,
-    #[serde(borrow)]
     pub id: Option<Text<'a>>,
     // session_meta
-    #[serde(borrow)]
     pub timestamp: Option<Text<'a>>,
-    #[serde(borrow)]
     pub cwd: Option<Text<'a>>,
-    #[serde(borrow)]
     pub cli_version: Option<Text<'a>>,
-    #[serde(borrow)]
     pub originator: Option<Text<'a>>,
-    #[serde(borrow)]
     pub model_provider: Option<Text<'a>>,
-    #[serde(borrow)]
     pub parent_thread_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub forked_from_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub agent_nickname: Option<Text<'a>>,
     pub subagent_history_start_ordinal: Option<u64>,
-    #[serde(borrow)]
     pub source: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub git: Option<Raw<'a>>,
     // turn_context, task_started, turn_aborted, thread_settings_applied
-    #[serde(borrow)]
     pub turn_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub thread_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub thread_name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub model: Option<Text<'a>>,
     pub num_turns: Option<u64>,
     pub turn_attribution: Option<Attribution>,
     // items
-    #[serde(borrow)]
     pub role: Option<Text<'a>>,
-    #[serde(borrow)]
     pub content: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub summary: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow)]
     pub arguments: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub input: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub call_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub output: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub action: Option<Raw<'a>>,
     // events
     /// Of `user_message`, `agent_message`, `compacted`; only the last needs it.
-    #[serde(borrow)]
     pub message: Option<Raw<'a>>,
     pub info: Option<Box<Info>>,
     pub usage: Option<Box<Tokens>>,
-    #[serde(borrow)]
     pub item: Option<Box<Item<'a>>>,
     pub exit_code: Option<i64>,
-    #[serde(borrow)]
     pub duration: Option<Raw<'a>>,
     pub success: Option<bool>,
-    #[serde(borrow)]
     pub changes: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub result: Option<Raw<'a>>,
-    #[serde(borrow)]
     pub command: Option<Raw<'a>>,
     /// A copy of what the output holds: needed only where there is no other record of the call.
-    #[serde(borrow)]
     pub aggregated_output: Option<Raw<'a>>,
     pub started_at_ms: Option<i64>,
     pub completed_at_ms: Option<i64>,
-    #[serde(borrow)]
     pub author: Option<Text<'a>>,
+}
+
+/// A payload where it was put together: it is large, and a derived reader would move it from hand to hand.
+pub(super) struct Boxed<'a>(pub Box<Payload<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Boxed<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Boxed<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a payload: one JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut p = Box::<Payload<'de>>::default();
+                while let Some(key) = map.next_key::<Text<'_>>()? {
+                    match &*key {
+                        "type" => p.kind = map.next_value()?,
+                        "call_id" => p.call_id = map.next_value()?,
+                        "output" => p.output = map.next_value()?,
+                        "name" => p.name = map.next_value()?,
+                        "arguments" => p.arguments = map.next_value()?,
+                        "input" => p.input = map.next_value()?,
+                        "role" => p.role = map.next_value()?,
+                        "content" => p.content = map.next_value()?,
+                        "summary" => p.summary = map.next_value()?,
+                        "info" => p.info = map.next_value()?,
+                        "turn_id" => p.turn_id = map.next_value()?,
+                        "exit_code" => p.exit_code = map.next_value()?,
+                        "duration" => p.duration = map.next_value()?,
+                        "success" => p.success = map.next_value()?,
+                        "changes" => p.changes = map.next_value()?,
+                        "command" => p.command = map.next_value()?,
+                        "aggregated_output" => p.aggregated_output = map.next_value()?,
+                        "result" => p.result = map.next_value()?,
+                        "message" => p.message = map.next_value()?,
+                        "id" => p.id = map.next_value()?,
+                        "timestamp" => p.timestamp = map.next_value()?,
+                        "cwd" => p.cwd = map.next_value()?,
+                        "cli_version" => p.cli_version = map.next_value()?,
+                        "originator" => p.originator = map.next_value()?,
+                        "model_provider" => p.model_provider = map.next_value()?,
+                        "parent_thread_id" => p.parent_thread_id = map.next_value()?,
+                        "forked_from_id" => p.forked_from_id = map.next_value()?,
+                        "agent_nickname" => p.agent_nickname = map.next_value()?,
+                        "subagent_history_start_ordinal" => p.subagent_history_start_ordinal = map.next_value()?,
+                        "source" => p.source = map.next_value()?,
+                        "git" => p.git = map.next_value()?,
+                        "thread_id" => p.thread_id = map.next_value()?,
+                        "thread_name" => p.thread_name = map.next_value()?,
+                        "model" => p.model = map.next_value()?,
+                        "num_turns" => p.num_turns = map.next_value()?,
+                        "turn_attribution" => p.turn_attribution = map.next_value()?,
+                        "namespace" => p.namespace = map.next_value()?,
+                        "action" => p.action = map.next_value()?,
+                        "usage" => p.usage = map.next_value()?,
+                        "item" => p.item = map.next_value()?,
+                        "started_at_ms" => p.started_at_ms = map.next_value()?,
+                        "completed_at_ms" => p.completed_at_ms = map.next_value()?,
+                        "author" => p.author = map.next_value()?,
+                        _ => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                Ok(Boxed(p))
+            }
+        }
+        d.deserialize_map(Fields)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -144,13 +183,16 @@ pub(super) struct Tokens {
 /// `item_completed.item` (0.151 and later).
 #[derive(Deserialize, Default)]
 pub(super) struct Item<'a> {
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    pub id: Option<String>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub id: Option<Text<'a>>,
     #[serde(borrow)]
     pub command: Option<Raw<'a>>,
-    pub cwd: Option<String>,
-    pub status: Option<String>,
+    #[serde(borrow)]
+    pub cwd: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub status: Option<Text<'a>>,
     #[serde(borrow)]
     pub aggregated_output: Option<Raw<'a>>,
     pub exit_code: Option<i64>,

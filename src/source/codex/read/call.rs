@@ -1,13 +1,12 @@
 //! Calls and their results, paired by the call id.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Reader;
 use super::response::{Boundary, name_of};
-use crate::event::{EventType, Origin, Status};
+use super::{Place, Reader};
+use crate::event::{EventType, Status};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
@@ -37,24 +36,17 @@ pub(super) fn number(n: usize) -> u32 {
 }
 
 impl Reader {
-    pub(super) fn call(
-        &mut self,
-        kind: &str,
-        p: &mut Payload<'_>,
-        time: Option<DateTime<Utc>>,
-        sampled: Option<u64>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
-        let r = self.response(sampled);
+    pub(super) fn call(&mut self, kind: &str, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
+        let r = self.response(place.sampled);
         // a web search has no call id, and its result is its own record
         let own = p.call_id.as_deref().or(p.id.as_deref());
         let call_id = own.map_or_else(|| format!("{}:{}", name_of(r), self.responses[r].calls.len()), str::to_owned);
-        if self.calls.contains_key(&key(&call_id)) {
+        let key = key(&call_id);
+        if self.calls.contains_key(&key) {
             self.report.pass_over("repeated call");
             return;
         }
-        let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, &call_id), time, origin);
+        let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, &call_id), place);
         let name = p.name.take();
         let name = name.as_deref().unwrap_or(kind.trim_end_matches("_call"));
         e.tool_name = Some(match p.namespace.as_deref() {
@@ -63,10 +55,10 @@ impl Reader {
             _ => name.to_owned(),
         });
         e.tool_input = Some(input(p));
-        e.call_id = Some(call_id.clone());
         e.native_id = p.id.as_deref().map(str::to_owned);
         e.cwd.clone_from(&self.cwd);
         let answered = self.early.remove(&call_id) || p.call_id.is_none() && kind != "local_shell_call";
+        e.call_id = Some(call_id);
         e.status = Some(if answered { Status::Ok } else { Status::Running });
         // input to, or a look at, a process that an earlier call began: its id says so
         let target = e.tool_input.as_ref().and_then(|i| i.get("session_id").or_else(|| i.get("cell_id")));
@@ -78,14 +70,12 @@ impl Reader {
             self.cells.push(e.event_id.clone());
         }
         self.report.calls += 1;
-        let place = number(self.responses[r].calls.len());
-        let call =
-            Call { event: id::compact(&e.event_id), answered, response: number(r), number: Some(place), told: None };
-        self.calls.insert(key(&call_id), call);
-        self.give(e, r, sink);
+        let nth = Some(number(self.responses[r].calls.len()));
+        let event = self.give(e, r, sink);
+        self.calls.insert(key, Call { event, answered, response: number(r), number: nth, told: None });
     }
 
-    pub(super) fn result(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    pub(super) fn result(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         if self.boundary == Boundary::Runs {
             self.fresh = true;
         }
@@ -96,12 +86,12 @@ impl Reader {
             None => id::call(AGENT, &self.session, call_id),
         };
         let mut e = self.patch(&event_id, EventType::ToolCall);
-        e.source = origin.clone();
+        e.source = place.origin.clone();
         e.call_id = Some(call_id.to_owned());
         e.status = o.status;
         e.exit_code = o.exit_code;
         e.duration_ms = o.duration_ms;
-        if let Some(t) = time {
+        if let Some(t) = place.time() {
             e.extra.insert("ended_at".to_owned(), t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true).into());
         }
         if let Some(child) = spawned(&o.text) {

@@ -1,12 +1,11 @@
 //! The record of the end of a command, patch or MCP call, which tells what the call's own result does not.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::Reader;
 use super::call::{Call, key, number};
 use super::patch::{files_of, recorded_patch};
-use crate::event::{EventType, Origin, Status, time_from_ms};
+use super::{Place, Reader};
+use crate::event::{EventType, Status, time_from_ms};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::wire::Item;
@@ -16,14 +15,7 @@ use crate::source::raw::Raw;
 
 impl Reader {
     /// The end of a command, patch or MCP call: more about a call that is known, or a call that a program of code mode made.
-    pub(super) fn ended(
-        &mut self,
-        item: &Item<'_>,
-        took: Option<(i64, i64)>,
-        time: Option<DateTime<Utc>>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
+    pub(super) fn ended(&mut self, item: &Item<'_>, took: Option<(i64, i64)>, place: &Place<'_>, sink: Sink<'_>) {
         let kind = item.kind.as_deref().unwrap_or("(no type)");
         self.report.pass_over(&format!("end of {kind}"));
         let tool = match kind {
@@ -59,8 +51,8 @@ impl Reader {
         let mut e = match &known {
             Some((event, _)) => self.patch(event, EventType::ToolCall),
             None => {
-                let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, own), time, origin);
-                e.call_id = Some(own.clone());
+                let mut e = self.event(EventType::ToolCall, id::call(AGENT, &self.session, own), place);
+                e.call_id = Some(own.to_string());
                 e.tool_name = Some(match (tool, &item.server, &item.tool) {
                     ("mcp", Some(s), Some(t)) => format!("mcp__{s}__{t}"),
                     _ => tool.to_owned(),
@@ -70,7 +62,7 @@ impl Reader {
                     None => item.arguments.map(Raw::value).unwrap_or_else(|| files_of(changes.as_ref())),
                 });
                 e.tool_output = item.aggregated_output.map(Raw::value);
-                e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(time);
+                e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(e.timestamp);
                 e.cwd = item.cwd.as_deref().map(|c| c.strip_prefix("file://").unwrap_or(c).to_owned());
                 // a call without a record of its own was made by a program: by which one is sure only while one was open
                 match self.cells.as_slice() {

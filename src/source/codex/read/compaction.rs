@@ -1,9 +1,7 @@
 //! Compaction and rollback: what takes the history, or its end, out of the context.
 
-use chrono::{DateTime, Utc};
-
-use super::Reader;
-use crate::event::{EventType, Origin};
+use super::{Place, Reader};
+use crate::event::EventType;
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
@@ -20,7 +18,7 @@ pub(super) struct Mark {
 impl Reader {
     /// The model's summary, which a compaction puts in the place of the history (0.169): a response of its own, whatever
     /// request its metadata name.
-    pub(super) fn sum_up(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    pub(super) fn sum_up(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         let inputs = self.inputs(None);
         self.begin(inputs);
         self.sampled = None;
@@ -29,13 +27,13 @@ impl Reader {
         }
         let r = self.responses.len() - 1;
         let text = p.content.map(text_of).unwrap_or_default();
-        self.say(EventType::Message, text, p, time, r, origin, sink);
+        self.say(EventType::Message, text, p, r, place, sink);
     }
 
-    pub(super) fn compacted(&mut self, p: &Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    pub(super) fn compacted(&mut self, p: &Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         self.contexts += 1;
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
-        let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
+        let mut e = self.event(EventType::ContextUpdate, event_id, place);
         let text = p.message.map(text_of).unwrap_or_default();
         e.tool_input = Some(text.into());
         e.extra.insert("compaction".to_owned(), true.into());

@@ -1,27 +1,20 @@
 //! What enters the context from outside: prompts, texts of the client, messages of other agents.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Reader;
 use super::compaction::Mark;
 use super::response::Boundary;
-use crate::event::{Event, EventType, Origin};
+use super::{Place, Reader};
+use crate::event::{Event, EventType};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::output::text_of;
 use crate::source::codex::wire::Payload;
 use crate::source::codex::{AGENT, prompt_id};
+use crate::source::given::Given;
 
 impl Reader {
-    pub(super) fn user(
-        &mut self,
-        p: &mut Payload<'_>,
-        time: Option<DateTime<Utc>>,
-        sequence: Option<u64>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
+    pub(super) fn user(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         let text = p.content.map(text_of).unwrap_or_default();
         if self.boundary != Boundary::Contexts {
             self.fresh = true;
@@ -40,13 +33,13 @@ impl Reader {
         if is_client_text(trimmed) {
             self.contexts += 1;
             let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
-            let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
+            let mut e = self.event(EventType::ContextUpdate, event_id, place);
             e.native_id = p.id.as_deref().map(str::to_owned);
             if trimmed.starts_with("<subagent_notification>") {
                 e.parents = self.spawner(trimmed).into_iter().collect();
             }
             e.tool_input = Some(text.into());
-            self.put_in(e, sequence, sink);
+            self.put_in(e, place.sequence, sink);
             return;
         }
         self.prompts += 1;
@@ -59,7 +52,7 @@ impl Reader {
             self.header.tool_input = Some(title(&text).into());
             self.give_header(sink);
         }
-        let mut e = self.event(EventType::UserInput, event_id, time, origin);
+        let mut e = self.event(EventType::UserInput, event_id, place);
         e.native_id = p.id.as_deref().map(str::to_owned);
         e.tool_input = Some(text.into());
         // a prompt follows the answer that ended the turn before
@@ -68,13 +61,14 @@ impl Reader {
         if self.pending.is_empty() {
             e.parents = last.and_then(|r| r.hub).iter().map(Uuid::to_string).collect();
         }
-        self.put_in(e, sequence, sink);
+        self.put_in(e, place.sequence, sink);
     }
 
     /// Gives a text that enters the context.
     pub(super) fn put_in(&mut self, e: Event, sequence: Option<u64>, sink: Sink<'_>) {
-        self.pending.push((id::compact(&e.event_id), sequence));
-        self.first(e, sink);
+        let given = Given::of(&e);
+        self.pending.push((given.event, sequence));
+        self.first(e, given, sink);
     }
 
     /// The call that spawned the thread which a notification names.
@@ -86,25 +80,18 @@ impl Reader {
     }
 
     /// A message of another agent (0.169).
-    pub(super) fn mail(
-        &mut self,
-        p: &mut Payload<'_>,
-        time: Option<DateTime<Utc>>,
-        sequence: Option<u64>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
+    pub(super) fn mail(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         self.contexts += 1;
         self.fresh = true;
         let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
-        let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
+        let mut e = self.event(EventType::ContextUpdate, event_id, place);
         let from = p.author.as_deref().unwrap_or("another agent");
         let text = p.content.map(text_of).unwrap_or_default();
         e.tool_input = Some(format!("message from {from}: {text}").into());
         e.native_id = p.id.as_deref().map(str::to_owned);
         // what a sub-agent writes comes back from the call that began it
         e.parents = p.author.as_deref().and_then(|a| self.running.get(a)).cloned().into_iter().collect();
-        self.put_in(e, sequence, sink);
+        self.put_in(e, place.sequence, sink);
     }
 }
 

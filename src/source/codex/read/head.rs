@@ -1,10 +1,9 @@
 //! The head of a rollout and what its turns tell about the session: the session's event.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::Reader;
 use super::response::Boundary;
+use super::{Place, Reader};
 use crate::event::{Origin, parse_time};
 use crate::id;
 use crate::source::Sink;
@@ -13,7 +12,7 @@ use crate::source::codex::wire::Payload;
 use crate::source::raw::Raw;
 
 impl Reader {
-    pub(super) fn meta(&mut self, p: &Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    pub(super) fn meta(&mut self, p: &Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         if self.given {
             // the parent's head in a forked child's file: its history follows
             if p.id.as_deref().is_some_and(|id| id != self.session) {
@@ -34,11 +33,11 @@ impl Reader {
         h.event_id = id::session(AGENT, &self.session);
         h.session_id.clone_from(&self.session);
         h.native_id = Some(self.session.clone());
-        h.timestamp = p.timestamp.as_deref().and_then(parse_time).or(time);
+        h.timestamp = p.timestamp.as_deref().and_then(parse_time).or_else(|| place.time());
         h.cwd.clone_from(&self.cwd);
         h.provider = p.model_provider.as_deref().map(str::to_owned);
         h.parent_session_id = parent.filter(|x| *x != self.session).map(str::to_owned);
-        h.source = origin.clone();
+        h.source = place.origin.clone();
         let mut put = |key: &str, v: Option<&str>| {
             if let Some(v) = v {
                 h.extra.insert(key.to_owned(), v.into());
@@ -65,7 +64,7 @@ impl Reader {
         sink(self.header.clone());
     }
 
-    pub(super) fn turn_context(&mut self, p: &Payload<'_>, origin: &Origin, sink: Sink<'_>) {
+    pub(super) fn turn_context(&mut self, p: &Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         self.report.pass_over("turn_context");
         if p.turn_id.is_none() && self.boundary == Boundary::Runs {
             self.boundary = Boundary::Contexts;
@@ -80,7 +79,7 @@ impl Reader {
         }
         if self.header.cwd.is_none() || self.header.model.is_none() {
             if self.header.source == Origin::default() {
-                self.header.source = origin.clone();
+                self.header.source = place.origin.clone();
             }
             self.header.cwd = self.header.cwd.take().or_else(|| self.cwd.clone());
             self.header.model.clone_from(&self.model);

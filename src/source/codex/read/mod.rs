@@ -24,7 +24,7 @@ use self::passed_over::PASSED_OVER;
 use self::response::{Boundary, Response};
 use self::usage::used;
 use super::output::text_of;
-use super::wire::{Item, Line, Payload, Tokens};
+use super::wire::{Boxed, Item, Line, Payload, Tokens};
 use super::{AGENT, open};
 use crate::event::{Event, EventType, Origin, Usage, parse_time};
 use crate::id;
@@ -53,8 +53,8 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
                     if wire.payload.is_some() || wire.record_type.is_some() {
                         state.line(wire, &origin, sink);
                     } else {
-                        match records::<Payload<'_>>(bytes, &mut scratch2) {
-                            Ok(bare) => bare.into_iter().for_each(|mut p| state.bare(&mut p, &origin, sink)),
+                        match records::<Boxed<'_>>(bytes, &mut scratch2) {
+                            Ok(bare) => bare.for_each(|mut p| state.bare(&mut p.0, &origin, sink)),
                             Err(reason) => state.report.bad(&name, line.number, reason),
                         }
                     }
@@ -65,6 +65,22 @@ pub(super) fn read(transcript: &Transcript, sink: Sink<'_>) -> anyhow::Result<Re
     }
     state.end(sink);
     Ok(state.report)
+}
+
+/// What all events of a line share.
+struct Place<'a> {
+    timestamp: Option<&'a str>,
+    /// Where an item stands in the thread's history, and up to where the request held it which produced it (0.155 and later).
+    sequence: Option<u64>,
+    sampled: Option<u64>,
+    origin: &'a Origin,
+}
+
+impl Place<'_> {
+    /// Its time, looked at only where it is used: most lines repeat what another says.
+    fn time(&self) -> Option<DateTime<Utc>> {
+        self.timestamp.and_then(parse_time)
+    }
 }
 
 struct Reader {
@@ -148,12 +164,18 @@ impl Reader {
 
     fn line(&mut self, mut wire: Line<'_>, origin: &Origin, sink: Sink<'_>) {
         // bodies are moved, not copied
-        let p = &mut *wire.payload.take().unwrap_or_default();
+        let p = &mut *wire.payload.take().map(|b| b.0).unwrap_or_default();
         let wire = &wire;
         let kind = wire.kind.as_deref().or(wire.record_type.as_deref()).unwrap_or("(no type)");
-        let time = wire.timestamp.as_deref().and_then(parse_time);
+        let meta = wire.metadata.as_ref();
+        let place = &Place {
+            timestamp: wire.timestamp.as_deref(),
+            sequence: meta.and_then(|m| m.history_sequence),
+            sampled: meta.and_then(|m| m.sampled_through_sequence),
+            origin,
+        };
         if kind == "session_meta" {
-            self.meta(p, time, origin, sink);
+            self.meta(p, place, sink);
             return;
         }
         if self.copying {
@@ -164,19 +186,11 @@ impl Reader {
             self.copying = false;
         }
         match kind {
-            "turn_context" => self.turn_context(p, origin, sink),
-            "response_item" => {
-                let meta = wire.metadata.as_ref();
-                let sampled = meta.and_then(|m| m.sampled_through_sequence);
-                let sequence = meta.and_then(|m| m.history_sequence);
-                if meta.is_some_and(|m| m.compaction_output == Some(true)) {
-                    self.sum_up(p, time, origin, sink);
-                    return;
-                }
-                self.item(p, time, sampled, sequence, origin, sink);
-            }
-            "event_msg" => self.event_msg(p, time, origin, sink),
-            "compacted" => self.compacted(p, time, origin, sink),
+            "turn_context" => self.turn_context(p, place, sink),
+            "response_item" if meta.is_some_and(|m| m.compaction_output == Some(true)) => self.sum_up(p, place, sink),
+            "response_item" => self.item(p, place, sink),
+            "event_msg" => self.event_msg(p, place, sink),
+            "compacted" => self.compacted(p, place, sink),
             "token_usage_record" => {
                 self.records_tell_usage = true;
                 if let Some(u) = &p.usage {
@@ -190,36 +204,29 @@ impl Reader {
 
     /// A line without a wrapper: the head, or an item.
     fn bare(&mut self, p: &mut Payload<'_>, origin: &Origin, sink: Sink<'_>) {
+        let place = &Place { timestamp: None, sequence: None, sampled: None, origin };
         match p.kind.as_deref() {
-            Some(_) => self.item(p, None, None, None, origin, sink),
-            None if p.id.is_some() => self.meta(p, p.timestamp.as_deref().and_then(parse_time), origin, sink),
+            Some(_) => self.item(p, place, sink),
+            None if p.id.is_some() => self.meta(p, place, sink),
             None => self.report.unknown("(no type)"),
         }
     }
 
-    fn event(&self, kind: EventType, event_id: String, time: Option<DateTime<Utc>>, origin: &Origin) -> Event {
+    fn event(&self, kind: EventType, event_id: String, place: &Place<'_>) -> Event {
         Event {
             event_id,
             session_id: self.session.clone(),
             agent: AGENT.to_owned(),
             event_type: kind,
-            timestamp: time,
-            source: origin.clone(),
+            timestamp: place.time(),
+            source: place.origin.clone(),
             ..Event::default()
         }
     }
 
-    fn item(
-        &mut self,
-        p: &mut Payload<'_>,
-        time: Option<DateTime<Utc>>,
-        sampled: Option<u64>,
-        sequence: Option<u64>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
+    fn item(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         if !self.given {
-            self.header.source = origin.clone();
+            self.header.source = place.origin.clone();
             self.give_header(sink);
         }
         let kind = p.kind.take();
@@ -227,9 +234,9 @@ impl Reader {
         match (kind, p.role.as_deref()) {
             ("message", Some("assistant")) => {
                 let text = p.content.map(text_of).unwrap_or_default();
-                self.said(EventType::Message, text, p, time, sampled, origin, sink);
+                self.said(EventType::Message, text, p, place, sink);
             }
-            ("message", Some("user")) => self.user(p, time, sequence, origin, sink),
+            ("message", Some("user")) => self.user(p, place, sink),
             ("message", _) => self.report.pass_over("instructions"),
             ("reasoning", _) => {
                 let mut text = p.summary.map(text_of).unwrap_or_default();
@@ -239,22 +246,22 @@ impl Reader {
                 if text.trim().is_empty() {
                     self.report.pass_over("encrypted reasoning");
                     // it is part of the response all the same
-                    self.response(sampled);
+                    self.response(place.sampled);
                 } else {
-                    self.said(EventType::Reasoning, text, p, time, sampled, origin, sink);
+                    self.said(EventType::Reasoning, text, p, place, sink);
                 }
             }
-            ("agent_message", _) => self.mail(p, time, sequence, origin, sink),
-            (k, _) if k.ends_with("_output") && p.call_id.is_some() => self.result(p, time, origin, sink),
-            (k, _) if k.ends_with("_call") => self.call(k, p, time, sampled, origin, sink),
+            ("agent_message", _) => self.mail(p, place, sink),
+            (k, _) if k.ends_with("_output") && p.call_id.is_some() => self.result(p, place, sink),
+            (k, _) if k.ends_with("_call") => self.call(k, p, place, sink),
             (k, _) if PASSED_OVER.contains(&k) => self.report.pass_over(k),
             (other, _) => self.report.unknown(other),
         }
     }
 
     /// Gives an event that is met for the first time.
-    fn first(&mut self, e: Event, sink: Sink<'_>) {
-        self.events.push(Given::of(&e));
+    fn first(&mut self, e: Event, given: Given, sink: Sink<'_>) {
+        self.events.push(given);
         self.report.events += 1;
         sink(e);
     }
@@ -274,7 +281,7 @@ impl Reader {
         }
     }
 
-    fn event_msg(&mut self, p: &mut Payload<'_>, time: Option<DateTime<Utc>>, origin: &Origin, sink: Sink<'_>) {
+    fn event_msg(&mut self, p: &mut Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
         let kind = p.kind.take();
         let kind = kind.as_deref().unwrap_or("(no type)");
         match kind {
@@ -310,31 +317,32 @@ impl Reader {
             "thread_rolled_back" => {
                 self.contexts += 1;
                 let event_id = id::event_id(AGENT, &self.session, &format!("context:{}", self.contexts));
-                let mut e = self.event(EventType::ContextUpdate, event_id, time, origin);
+                let mut e = self.event(EventType::ContextUpdate, event_id, place);
                 e.tool_input = Some(format!("rolled back {} turn(s)", p.num_turns.unwrap_or(0)).into());
                 e.extra.insert("rolled_back".to_owned(), p.num_turns.unwrap_or(0).into());
                 self.roll_back(p.num_turns.unwrap_or(0), sink);
-                self.first(e, sink);
+                let given = Given::of(&e);
+                self.first(e, given, sink);
             }
             "exec_command_end" | "patch_apply_end" | "mcp_tool_call_end" => {
                 let item = Item {
-                    id: p.call_id.as_deref().map(str::to_owned),
+                    id: p.call_id.take(),
                     exit_code: p.exit_code,
                     duration: p.duration,
                     changes: p.changes,
                     result: p.result,
                     command: p.command,
                     aggregated_output: p.aggregated_output,
-                    status: p.success.map(|s| if s { "completed" } else { "failed" }.to_owned()),
-                    kind: Some(kind.to_owned()),
+                    status: p.success.map(|s| if s { "completed" } else { "failed" }.into()),
+                    kind: Some(kind.into()),
                     ..Item::default()
                 };
-                self.ended(&item, None, time, origin, sink);
+                self.ended(&item, None, place, sink);
             }
             "item_completed" => match &p.item {
                 Some(item) => {
                     let took = p.started_at_ms.zip(p.completed_at_ms);
-                    self.ended(item, took, time, origin, sink);
+                    self.ended(item, took, place, sink);
                 }
                 None => self.report.unknown("item_completed without item"),
             },

@@ -1,11 +1,9 @@
 //! Responses of the model: where one ends and the next begins, what was new in its context, and the events that it holds.
 
-use chrono::{DateTime, Utc};
-
-use super::Reader;
 use uuid::Uuid;
 
-use crate::event::{Event, EventType, Origin, Status};
+use super::{Place, Reader};
+use crate::event::{Event, EventType, Status};
 use crate::id;
 use crate::source::Sink;
 use crate::source::codex::AGENT;
@@ -95,8 +93,8 @@ impl Reader {
         inputs
     }
 
-    /// Gives an event of a response with its parents.
-    pub(super) fn give(&mut self, mut e: Event, r: usize, sink: Sink<'_>) {
+    /// Gives an event of a response with its parents; its id in brief.
+    pub(super) fn give(&mut self, mut e: Event, r: usize, sink: Sink<'_>) -> Uuid {
         let given = Given::of(&e);
         let response = &mut self.responses[r];
         let mut parents = match &response.hub {
@@ -119,40 +117,29 @@ impl Reader {
             response.counted = e.usage.is_some();
         }
         e.model.clone_from(&self.model);
-        self.first(e, sink);
+        self.first(e, given, sink);
+        given.event
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
-    pub(super) fn said(
-        &mut self,
-        kind: EventType,
-        text: String,
-        p: &Payload<'_>,
-        time: Option<DateTime<Utc>>,
-        sampled: Option<u64>,
-        origin: &Origin,
-        sink: Sink<'_>,
-    ) {
-        let r = self.response(sampled);
-        self.say(kind, text, p, time, r, origin, sink);
+    pub(super) fn said(&mut self, kind: EventType, text: String, p: &Payload<'_>, place: &Place<'_>, sink: Sink<'_>) {
+        let r = self.response(place.sampled);
+        self.say(kind, text, p, r, place, sink);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a line says, and where it stands")]
     pub(super) fn say(
         &mut self,
         kind: EventType,
         text: String,
         p: &Payload<'_>,
-        time: Option<DateTime<Utc>>,
         r: usize,
-        origin: &Origin,
+        place: &Place<'_>,
         sink: Sink<'_>,
     ) {
         let response = &mut self.responses[r];
         response.unnamed += 1;
         let own = p.id.as_deref().map_or_else(|| format!("{}:{}", name_of(r), response.unnamed), str::to_owned);
         let event_id = id::event_id(AGENT, &self.session, &format!("{}:{own}", kind.as_str()));
-        let mut e = self.event(kind, event_id, time, origin);
+        let mut e = self.event(kind, event_id, place);
         e.tool_input = Some(text.into());
         e.native_id = p.id.as_deref().map(str::to_owned);
         self.give(e, r, sink);
