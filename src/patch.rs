@@ -38,7 +38,7 @@ pub fn recorded(patch: Option<&Value>) -> Vec<FileEdit> {
 /// A file of a recorded change.
 pub fn recorded_file(path: &str, hunks: Vec<Value>) -> Value {
     // made by hand: `json!` would copy each text once more
-    let mut file = Map::new();
+    let mut file = Map::with_capacity(2);
     file.insert("path".to_owned(), path.into());
     file.insert("hunks".to_owned(), hunks.into());
     Value::Object(file)
@@ -46,7 +46,7 @@ pub fn recorded_file(path: &str, hunks: Vec<Value>) -> Value {
 
 /// A changed place of a recorded change, with the line at which it stood, `null` where that is not known.
 pub fn recorded_hunk(line: Option<Value>, before: String, after: String) -> Value {
-    let mut hunk = Map::new();
+    let mut hunk = Map::with_capacity(3);
     hunk.insert("line".to_owned(), line.unwrap_or_default());
     hunk.insert("before".to_owned(), before.into());
     hunk.insert("after".to_owned(), after.into());

@@ -29,11 +29,10 @@ pub(super) fn outcome(output: Option<Raw<'_>>) -> Outcome {
             (text_of_value(output), failed)
         }
     };
-    if let Some(inner) = wrapped(&raw) {
-        o.exit_code = inner.pointer("/metadata/exit_code").and_then(Value::as_i64);
-        let seconds = inner.pointer("/metadata/duration_seconds").and_then(Value::as_f64);
-        o.duration_ms = seconds.map(|s| (s.max(0.0) * 1000.0).round() as u64);
-        o.text = inner.get("output").and_then(Value::as_str).unwrap_or("").to_owned();
+    if let Some((text, ran)) = wrapped(&raw) {
+        o.exit_code = ran.exit_code.as_i64();
+        o.duration_ms = ran.duration_seconds.as_f64().map(|s| (s.max(0.0) * 1000.0).round() as u64);
+        o.text = text;
     } else {
         header(&raw, &mut o);
         o.text = raw;
@@ -93,12 +92,27 @@ fn text_of_value(v: Value) -> String {
 }
 
 /// `{"output": …, "metadata": {"exit_code": …}}` as a string (shell to 0.50, apply_patch to 0.130).
-fn wrapped(raw: &str) -> Option<Value> {
+fn wrapped(raw: &str) -> Option<(String, Ran)> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow)]
+        output: Raw<'a>,
+        #[serde(borrow)]
+        metadata: Raw<'a>,
+    }
     if !raw.starts_with('{') || !raw.contains("\"metadata\"") {
         return None;
     }
-    let v: Value = serde_json::from_str(raw).ok()?;
-    (v.get("output").is_some_and(Value::is_string) && v.get("metadata").is_some()).then_some(v)
+    let v: Wrapped<'_> = serde_json::from_str(raw).ok()?;
+    Some((v.output.text()?, v.metadata.parsed().unwrap_or_default()))
+}
+
+/// The metadata of a wrapped output.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Ran {
+    exit_code: Value,
+    duration_seconds: Value,
 }
 
 /// The lines before `Output:` (0.98 and later).
@@ -123,7 +137,9 @@ fn header(raw: &str, o: &mut Outcome) {
 fn status(o: &Outcome, failed: bool) -> Status {
     let text = o.text.trim_start();
     let head = crate_head(text);
-    if head.contains("rejected by user") || head.contains("Rejected(") || head.contains("rejected by the user") {
+    // one look for what all the words share
+    let rejected = ["rejected by user", "Rejected(", "rejected by the user"];
+    if head.contains("ejected") && rejected.iter().any(|r| head.contains(r)) {
         return Status::Denied;
     }
     if head.contains("aborted by user") || text.starts_with("aborted") {

@@ -61,7 +61,8 @@ impl Reader {
         e.call_id = Some(call_id);
         e.status = Some(if answered { Status::Ok } else { Status::Running });
         // input to, or a look at, a process that an earlier call began: its id says so
-        let target = e.tool_input.as_ref().and_then(|i| i.get("session_id").or_else(|| i.get("cell_id")));
+        let input = e.tool_input.as_ref().filter(|_| !self.running.is_empty());
+        let target = input.and_then(|i| i.get("session_id").or_else(|| i.get("cell_id")));
         let target = target.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned));
         if let Some(begun_by) = target.and_then(|t| self.running.get(&t)) {
             e.parents.push(begun_by.clone());

@@ -1,9 +1,10 @@
 //! The record of the end of a command, patch or MCP call, which tells what the call's own result does not.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Call, key, number};
-use super::patch::{files_of, recorded_patch};
+use super::patch::Changes;
 use super::{Place, Reader};
 use crate::event::{EventType, Status, time_from_ms};
 use crate::id;
@@ -46,7 +47,7 @@ impl Reader {
             _ => return,
         };
         let Some(own) = &item.id else { return };
-        let changes = item.changes.map(Raw::value);
+        let changes = item.changes.and_then(Raw::parsed::<Changes<'_>>);
         let known = self.calls.get(&key(own)).map(|c| (c.event.to_string(), c.told));
         let mut e = match &known {
             Some((event, _)) => self.patch(event, EventType::ToolCall),
@@ -59,7 +60,10 @@ impl Reader {
                 });
                 e.tool_input = Some(match &item.command {
                     Some(c) => json!({"cmd": tools::command_line(&c.value())}),
-                    None => item.arguments.map(Raw::value).unwrap_or_else(|| files_of(changes.as_ref())),
+                    None => {
+                        let files = || changes.as_ref().map_or_else(|| json!({"files": []}), Changes::files);
+                        item.arguments.map(Raw::value).unwrap_or_else(files)
+                    }
                 });
                 e.tool_output = item.aggregated_output.map(Raw::value);
                 e.timestamp = took.and_then(|(from, _)| time_from_ms(from)).or(e.timestamp);
@@ -83,7 +87,7 @@ impl Reader {
             }
         };
         e.exit_code = item.exit_code;
-        e.duration_ms = item.duration.map(Raw::value).as_ref().and_then(duration_ms).filter(|ms| *ms > 0);
+        e.duration_ms = item.duration.and_then(Raw::parsed::<Took>).and_then(Took::ms).filter(|ms| *ms > 0);
         let failed = item.status.as_deref() == Some("failed")
             || item.exit_code.is_some_and(|c| c != 0)
             || item
@@ -105,15 +109,24 @@ impl Reader {
                 call.told = e.status;
             }
         }
-        if let Some(patch) = changes.as_ref().and_then(recorded_patch) {
+        if let Some(patch) = changes.as_ref().and_then(Changes::recorded) {
             e.extra.insert("patch".to_owned(), patch);
         }
         sink(e);
     }
 }
 
-pub(super) fn duration_ms(v: &Value) -> Option<u64> {
-    let secs = v.get("secs").and_then(Value::as_f64)?;
-    let nanos = v.get("nanos").and_then(Value::as_f64).unwrap_or(0.0);
-    Some((secs.max(0.0) * 1000.0 + nanos / 1e6).round() as u64)
+/// `duration` of an end.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Took {
+    secs: Value,
+    nanos: Value,
+}
+
+impl Took {
+    fn ms(self) -> Option<u64> {
+        let nanos = self.nanos.as_f64().unwrap_or(0.0);
+        Some((self.secs.as_f64()?.max(0.0) * 1000.0 + nanos / 1e6).round() as u64)
+    }
 }
