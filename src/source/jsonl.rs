@@ -15,14 +15,15 @@ use serde::de::{Deserialize, DeserializeOwned};
 pub const MAX_LINE: usize = 256 << 20;
 
 /// Bytes that are read at once.
-const CHUNK: u64 = 256 << 10;
+const CHUNK: usize = 256 << 10;
 
 /// The lines of a file, one at a time. They are looked at where they were read to: no line is copied.
 pub struct Lines<R> {
     reader: R,
     buffer: Vec<u8>,
-    /// Where in the buffer the next line begins.
+    /// What of the buffer has been read and not given.
     from: usize,
+    to: usize,
     number: u64,
     offset: u64,
 }
@@ -43,7 +44,7 @@ pub struct Line<'a> {
 impl<R: Read> Lines<R> {
     /// Lines of `reader`, which stands at the beginning of the file.
     pub fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), from: 0, number: 0, offset: 0 }
+        Self { reader, buffer: Vec::new(), from: 0, to: 0, number: 0, offset: 0 }
     }
 
     /// The next line that is not empty.
@@ -74,22 +75,40 @@ impl<R: Read> Lines<R> {
     fn line(&mut self) -> io::Result<(Range<usize>, u64, bool)> {
         let (mut searched, mut dropped) = (self.from, 0u64);
         loop {
-            let end = memchr::memchr(b'\n', &self.buffer[searched..]).map(|i| searched + i + 1);
+            let end = memchr::memchr(b'\n', &self.buffer[searched..self.to]).map(|i| searched + i + 1);
             if let Some(end) = end {
                 let line = std::mem::replace(&mut self.from, end)..end;
                 return Ok((line.clone(), dropped + line.len() as u64, true));
             }
             // what has been given makes room; of a line that will not be given only the end is looked for
-            self.buffer.drain(..self.from);
-            self.from = 0;
-            if self.buffer.len() > MAX_LINE {
-                dropped += self.buffer.len() as u64;
-                self.buffer.clear();
+            self.buffer.copy_within(self.from..self.to, 0);
+            self.to -= std::mem::take(&mut self.from);
+            if self.to > MAX_LINE {
+                dropped += std::mem::take(&mut self.to) as u64;
             }
-            searched = self.buffer.len();
-            if self.reader.by_ref().take(CHUNK).read_to_end(&mut self.buffer)? == 0 {
+            searched = self.to;
+            if self.read()? == 0 {
                 let line = std::mem::replace(&mut self.from, searched)..searched;
                 return Ok((line.clone(), dropped + line.len() as u64, false));
+            }
+        }
+    }
+
+    /// Reads on; how many bytes that gave.
+    fn read(&mut self) -> io::Result<usize> {
+        // what one large line took is given back
+        if self.to < CHUNK && self.buffer.len() > 4 * CHUNK {
+            self.buffer.truncate(2 * CHUNK);
+            self.buffer.shrink_to_fit();
+        }
+        // the same bytes are read into again and again: nothing is cleared but what is new
+        if self.buffer.len() < self.to + CHUNK {
+            self.buffer.resize(self.to + CHUNK, 0);
+        }
+        loop {
+            match self.reader.read(&mut self.buffer[self.to..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.inspect(|n| self.to += n),
             }
         }
     }
