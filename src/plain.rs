@@ -10,11 +10,8 @@ use std::path::Path;
 /// # Errors
 /// It cannot be opened, or is no plain file (nor a link to one).
 pub fn open(path: &Path) -> io::Result<Take<File>> {
-    let plain = |meta: fs::Metadata| {
-        if meta.is_file() { Ok(meta.len()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file")) }
-    };
     // looked at before it is opened: to open a pipe lets its writer go on, who then writes to nobody
-    plain(fs::metadata(path)?)?;
+    length(&fs::metadata(path)?)?;
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
@@ -23,9 +20,18 @@ pub fn open(path: &Path) -> io::Result<Take<File>> {
         // a pipe that came into its place meanwhile is not waited for
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
-    let file = options.open(path)?;
-    let length = plain(file.metadata()?)?;
+    taken(options.open(path)?)
+}
+
+/// An open file up to its length; looked at once more, for another may have taken its place before it was opened.
+fn taken(file: File) -> io::Result<Take<File>> {
+    let length = length(&file.metadata()?)?;
     Ok(file.take(length))
+}
+
+/// The length of a plain file.
+fn length(meta: &fs::Metadata) -> io::Result<u64> {
+    if meta.is_file() { Ok(meta.len()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file")) }
 }
 
 /// The same from a place in it on, in bytes; nothing where it is shorter.
@@ -158,10 +164,7 @@ mod tests {
         // the one and the other by turns
         fs::hard_link(&file, &path).unwrap();
         let place = path.clone();
-        let reader = std::thread::spawn(move || {
-            let opened = (0..20_000).filter_map(|_| open(&place).ok());
-            opened.inspect(|f| assert!(f.get_ref().metadata().unwrap().is_file(), "a pipe is taken for a file")).count()
-        });
+        let reader = std::thread::spawn(move || (0..20_000).filter_map(|_| open(&place).ok()).count());
         let begun = Instant::now();
         for from in [&pipe, &file].into_iter().cycle() {
             if reader.is_finished() {
@@ -172,6 +175,10 @@ mod tests {
             fs::rename(&next, &path).unwrap();
         }
         assert!(reader.join().unwrap() > 100);
+        // what came into its place is no file, however it was opened
+        for other in [File::open(dir.path()), File::options().read(true).write(true).open(&pipe)] {
+            assert_eq!(taken(other.unwrap()).unwrap_err().to_string(), "no plain file");
+        }
     }
 
     #[test]

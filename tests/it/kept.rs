@@ -291,7 +291,8 @@ fn a_stale_index_is_brought_up_to_date_once() {
         let then = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
         fs::File::options().append(true).open(file).unwrap().set_modified(then).unwrap();
     }
-    assert_eq!(m.run(&["sessions"]).out, wanted);
+    // a view that reads nothing into the store
+    assert_eq!(m.run(&["stats"]).code, Some(0));
     let fresh = fs::read_to_string(&index).unwrap();
     assert!(fresh != stale && fresh.len() == stale.len(), "the times of the files alone are others");
     let unchanged = fs::metadata(&index).unwrap().modified().unwrap();

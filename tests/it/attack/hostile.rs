@@ -219,6 +219,38 @@ fn nothing_reaches_the_terminal_but_text() {
     assert!(m.outside() == before, "something was written outside the store");
 }
 
+/// Each of them, alone among harmless ones.
+#[test]
+fn no_harmful_character_passes_alone() {
+    use causetrace::render::text::{clean, json, name, one_line};
+    let harmful: Vec<char> = ('\0'..=char::MAX).filter(|c| is_harmful(*c)).collect();
+    assert!(harmful.len() > 200);
+    for c in harmful.into_iter().filter(|c| *c != '\n') {
+        let text = format!("a{c}b");
+        for shown in [clean(&text).into_owned(), name(&text).into_owned(), one_line(&text, 40)] {
+            assert!(!shown.contains(is_harmful), "{c:?} as {shown:?}");
+        }
+        let written = json(serde_json::to_string(&text).unwrap());
+        assert!(!written.contains(is_harmful), "{c:?} as {written:?}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+    }
+    let harmless = "é עברית 日本語 👩\u{200d}💻 e\u{301}";
+    assert_eq!((clean(harmless), json(harmless.to_owned())), (harmless.into(), harmless.to_owned()));
+}
+
+/// An id or a path with a newline in it makes no row of its own.
+#[test]
+fn a_name_stays_on_its_line() {
+    let m = machine();
+    let listed = m.run(&["sessions"]).out;
+    assert_eq!(listed.lines().count(), 1 + 7, "{listed}");
+    assert!(listed.contains("a␊b␛"), "{listed}");
+    let ambiguous = m.run(&["tree", "a"]).err;
+    assert!(ambiguous.contains("  a␊b␛"), "{ambiguous}");
+    let shown = m.run(&["show", "4", "--session=--help"]).out;
+    assert!(shown.contains("x␊0.py"), "{shown}");
+}
+
 #[test]
 fn json_stays_json_and_moves_no_cursor() {
     let m = machine();
